@@ -1,0 +1,88 @@
+"""The frames of a clip's shard: upright, 8-bit, lossless, exact in time, cheap to decode."""
+
+from dagster import (
+    AssetDep,
+    AssetExecutionContext,
+    BackfillPolicy,
+    Config,
+    MaterializeResult,
+    asset,
+)
+from pydantic import Field
+
+from stylejobs.assets.failures import explained
+from stylejobs.assets.manifest import manifest
+from stylejobs.assets.reports import Samples, Stopwatch, part_facts
+from stylejobs.assets.versions import common_version
+from stylejobs.media.colour import to_rgb
+from stylejobs.media.decode import read_frames
+from stylejobs.media.encode import MEZZANINE, SegmentWriter
+from stylejobs.media.normalise import normalise
+from stylejobs.partitions import by_clip, clip_and_shard, shard_names, shards
+from stylejobs.resources import StudioResource
+from stylejobs.storage.clips import Workplace
+from stylejobs.storage.parts import Part, commit_part, find_part
+from stylejobs.studio import FRAMES_VERSION, Studio
+
+# A backfill puts as many shards in a run as a clip has; ranges never span clips by halves.
+backfills = BackfillPolicy.multi_run(max_partitions_per_run=len(shard_names))
+
+
+class FramesConfig(Config):
+    again: bool = Field(
+        default=False, description="Cut the shard again even where a finished part is there."
+    )
+
+
+@asset(
+    partitions_def=shards,
+    deps=[AssetDep(manifest, partition_mapping=by_clip)],
+    group_name="painting",
+    code_version=FRAMES_VERSION,
+    backfill_policy=backfills,
+    kinds={"ffmpeg"},
+)
+def frames(
+    context: AssetExecutionContext, config: FramesConfig, studio: StudioResource
+) -> MaterializeResult:
+    """Cuts the video into shards of whole frames, each decodable by itself."""
+    rules = studio.get()
+    versions = {}
+    for key in context.partition_keys:
+        clip_key, shard = clip_and_shard(key)
+        with explained(rules):
+            clip = rules.clip(clip_key)
+            with explained(rules, clip):
+                place = rules.workplace(clip)
+                found = None if config.again else find_part(rules.store, place.frames(shard))
+                part = found or cut(rules, place, shard)
+        versions[clip_key] = place.version
+        context.log.info("%s shard %02d: %d frames", clip_key, shard, part.frames)
+        context.add_asset_metadata(
+            part_facts(part, place.frames(shard), reused=found is not None), partition_key=key
+        )
+    return MaterializeResult(data_version=common_version(versions))
+
+
+def cut(studio: Studio, place: Workplace, shard: int) -> Part:
+    """Make the frames part of one shard of ``place``."""
+    watch = Stopwatch()
+    manifest = studio.manifest(place)
+    pts = manifest.shard_pts(shard)
+    path = place.frames(shard)
+    if not pts:
+        return commit_part(studio.store, path, None, 0, watch.facts(0))
+    samples = Samples(len(pts))
+    with studio.store.scratch() as folder:
+        file = folder / "frames.mp4"
+        with (
+            studio.open_upload(place) as source,
+            SegmentWriter(file, manifest.video, pts, MEZZANINE) as writer,
+        ):
+            source_frames = read_frames(source, manifest, pts)
+            for index, frame in enumerate(normalise(source_frames, manifest.video)):
+                if samples.wants(index):
+                    samples.add(to_rgb(frame, manifest.video.colour))
+                writer.write(frame)
+        facts = {**watch.facts(len(pts)), **samples.preview()}
+        return commit_part(studio.store, path, file, len(pts), facts)

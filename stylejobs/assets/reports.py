@@ -1,0 +1,106 @@
+"""Metadata that more than one place reports, in the form that the UI shows best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagster import MetadataValue
+
+from stylejobs.media.manifest import Manifest
+from stylejobs.storage.clips import Clip
+from stylejobs.storage.parts import Part
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def manifest_facts(clip: Clip, manifest: Manifest, path: str) -> dict[str, Any]:
+    video = manifest.video
+    facts = {
+        "upload": clip.upload_path,
+        "path": path,
+        "frames": manifest.frame_count,
+        "seconds": manifest.duration,
+        "frames_per_second": float(video.fps),
+        "picture": f"{video.width}×{video.height}",
+        "video_codec": video.codec,
+        "audio": ", ".join(t.codec for t in manifest.audio) or "none",
+        "colour": f"{video.colour.matrix}{'' if video.colour.tagged else ' (untagged, guessed)'}",
+        "shards_with_frames": sum(
+            manifest.shard_starts[n] < manifest.shard_starts[n + 1]
+            for n in range(len(manifest.shard_starts) - 1)
+        ),
+        **({"left_out": "\n".join(manifest.notes)} if manifest.notes else {}),
+    }
+    return shown(facts)
+
+
+def part_facts(part: Part, path: str, reused: bool) -> dict[str, Any]:
+    """Figures of a part; its preview, if it has one, as a picture."""
+    facts: dict[str, Any] = {
+        **part.facts,
+        "frames": part.frames,
+        "path": path,
+        "bytes": part.size,
+        "sha256": part.sha256,
+        "reused": reused,
+    }
+    return shown(facts)
+
+
+def shown(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """``facts`` as metadata: pictures as pictures, times as times, figures without noise."""
+    forms: dict[str, Callable[[Any], Any]] = {
+        "preview": MetadataValue.md,
+        "started_at": MetadataValue.timestamp,
+        "ended_at": MetadataValue.timestamp,
+    }
+    metadata = {
+        name: forms[name](value) if name in forms else value for name, value in facts.items()
+    }
+    return {k: round(v, 3) if isinstance(v, float) else v for k, v in metadata.items()}
+
+
+class Stopwatch:
+    """The wall time of a piece of work, as metadata."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+
+    def facts(self, frames: int) -> dict[str, float]:
+        ended = time.time()
+        seconds = ended - self.started
+        return {
+            "started_at": self.started,
+            "ended_at": ended,
+            "busy_seconds": seconds,
+            "frames_per_second": frames / seconds if seconds else 0.0,
+        }
+
+
+class Samples:
+    """A few pictures of a shard, evenly spread, for its preview."""
+
+    COUNT = 4
+
+    def __init__(self, frames: int) -> None:
+        self._wanted = {(2 * n + 1) * frames // (2 * self.COUNT) for n in range(self.COUNT)}
+        self._columns: list[Sequence[np.ndarray]] = []
+
+    def wants(self, index: int) -> bool:
+        return index in self._wanted
+
+    def add(self, *pictures: np.ndarray) -> None:
+        """Keep the pictures of one moment: the source, or the source and the painted one."""
+        self._columns.append(pictures)
+
+    def preview(self) -> Mapping[str, str]:
+        """``{"preview": markdown}``, or nothing when no picture was kept."""
+        from stylejobs.media.preview import as_markdown, contact_sheet
+
+        if not self._columns:
+            return {}
+        sheet = contact_sheet(self._columns)
+        return {"preview": as_markdown(sheet, "frames of this part")}

@@ -1,0 +1,95 @@
+"""Colour in and out: YUV frames to RGB arrays and back, with every parameter named.
+
+Left to defaults, swscale takes BT.601 for everything and shifts the reds of HD video.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stylejobs.media.errors import UnusableMedia
+from stylejobs.media.manifest import Colour
+
+if TYPE_CHECKING:
+    import av
+    import numpy as np
+    from av.video.codeccontext import VideoCodecContext
+
+# ITU-T H.273 matrix coefficients.
+_MATRIX_OF_CODE = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020"}
+_CODE_OF_MATRIX = {"bt709": 1, "bt601": 6, "bt2020": 9}
+_SWSCALE_NAME = {"bt709": "ITU709", "bt601": "ITU601", "bt2020": "BT2020"}
+_UNSPECIFIED = 2
+_PQ, _HLG = 16, 18
+_FULL_RANGE = 2
+_HD_LINES = 720
+
+
+def colour_of(context: VideoCodecContext, height: int) -> Colour:
+    """The colour parameters of a decoder; what is not said is guessed as players do.
+
+    Untagged video of 720 lines and more is BT.709, smaller is BT.601.
+
+    Raises:
+        UnusableMedia: the video is HDR.
+    """
+    if context.color_trc in (_PQ, _HLG):
+        kind = "PQ" if context.color_trc == _PQ else "HLG"
+        raise UnusableMedia(
+            f"The video is HDR ({kind}), which cannot be painted yet.",
+            "Export it as SDR (BT.709) and upload that.",
+        )
+    guess = "bt709" if height >= _HD_LINES else "bt601"
+    return Colour(
+        matrix=_MATRIX_OF_CODE.get(context.colorspace, guess),
+        full_range=context.color_range == _FULL_RANGE or (context.pix_fmt or "").startswith("yuvj"),
+        primaries=context.color_primaries,
+        transfer=context.color_trc,
+        tagged=context.colorspace in _MATRIX_OF_CODE,
+    )
+
+
+def tag(context: VideoCodecContext, colour: Colour) -> None:
+    """Say in an encoder's stream how its samples encode colour."""
+    context.colorspace = _CODE_OF_MATRIX[colour.matrix]
+    context.color_range = _FULL_RANGE if colour.full_range else 1
+    context.color_primaries = colour.primaries
+    context.color_trc = colour.transfer
+
+
+def to_rgb(frame: av.VideoFrame, colour: Colour) -> np.ndarray:
+    """A decoded frame as (H, W, 3) uint8 RGB, full range."""
+    rgb = frame.reformat(
+        format="rgb24",
+        src_colorspace=_SWSCALE_NAME[colour.matrix],
+        src_color_range="JPEG" if colour.full_range else "MPEG",
+        dst_color_range="JPEG",
+        interpolation=_scaling(),
+    )
+    return rgb.to_ndarray()
+
+
+def from_rgb(picture: np.ndarray, colour: Colour, pixel_format: str) -> av.VideoFrame:
+    """(H, W, 3) uint8 RGB as a frame of ``pixel_format``, encoded as ``colour`` says."""
+    import av
+
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    return frame.reformat(
+        format=pixel_format,
+        dst_colorspace=_SWSCALE_NAME[colour.matrix],
+        src_color_range="JPEG",
+        dst_color_range="JPEG" if colour.full_range else "MPEG",
+        interpolation=_scaling(),
+    )
+
+
+def _scaling() -> int:
+    from av.video.reformatter import Interpolation
+
+    # Full chroma and exact rounding: without them flat colours are off by several steps.
+    return (
+        Interpolation.BICUBIC
+        | Interpolation.ACCURATE_RND
+        | Interpolation.FULL_CHR_H_INT
+        | Interpolation.FULL_CHR_H_INP
+    )

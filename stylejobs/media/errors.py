@@ -1,0 +1,21 @@
+"""What can be wrong with a file. Each message is one sentence that its uploader can read."""
+
+from __future__ import annotations
+
+
+class UnusableMedia(Exception):
+    """The file cannot be painted, now or on a second try.
+
+    Attributes:
+        reason: what is wrong, a sentence.
+        remedy: what its uploader can do, a sentence.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason} {remedy}")
+        self.reason = reason
+        self.remedy = remedy
+
+
+class FramesMismatch(Exception):
+    """Decoding a range of frames did not give the frames that the index promises."""

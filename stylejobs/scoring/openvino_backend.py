@@ -1,0 +1,134 @@
+"""The network on a CPU: an OpenVINO graph, built from the weights without importing torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stylejobs.scoring.weights import StyleWeights
+
+if TYPE_CHECKING:
+    import openvino
+
+_EPSILON = 1e-5  # torch's default for instance normalisation
+_BLOCKS = 5
+
+
+class OpenVINOScorer:
+    """Paints pictures of one size on the CPU, one at a time: batches are slower here.
+
+    Args:
+        precision: ``bf16``, ``f32``, or None for bf16 where the CPU has instructions for it.
+    """
+
+    def __init__(
+        self, weights: StyleWeights, height: int, width: int, precision: str | None = None
+    ) -> None:
+        import openvino
+
+        core = openvino.Core()
+        if precision is None:
+            capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            precision = "bf16" if capable else "f32"
+        self.device = f"CPU (OpenVINO {precision})"
+        compiled = core.compile_model(
+            build_graph(weights.tensors, height, width),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": precision,
+                "INFERENCE_NUM_THREADS": usable_cpus(),
+                "NUM_STREAMS": "1",
+            },
+        )
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        (painted,) = self._request.infer([picture[np.newaxis]]).values()
+        # The request writes its next result over this one.
+        return painted[0].copy()
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use: its affinity, cut by the cgroup's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cpus, int(quota) // int(period)))
+    except (OSError, ValueError):  # no cgroup v2 here, or "max": no quota
+        return cpus
+
+
+def build_graph(tensors: Mapping[str, np.ndarray], height: int, width: int) -> openvino.Model:
+    """The TransformerNet as a graph from (1, H, W, 3) uint8 to the same.
+
+    Equal to ``network.TransformerNet``, with conversion, padding to a size that the network can
+    halve twice, and cropping inside.
+    """
+    import openvino
+    from openvino import opset13 as op
+
+    layers = _Layers(tensors)
+    frame = op.parameter([1, height, width, 3], np.uint8, name="frame")
+    x = op.transpose(op.convert(frame, "f32"), [0, 3, 1, 2])
+    x = op.pad(x, [0, 0, 0, 0], [0, 0, _missing(height), _missing(width)], "edge")
+    x = op.relu(layers.norm(layers.conv(x, "conv1"), "in1"))
+    x = op.relu(layers.norm(layers.conv(x, "conv2", stride=2), "in2"))
+    x = op.relu(layers.norm(layers.conv(x, "conv3", stride=2), "in3"))
+    for n in range(1, _BLOCKS + 1):
+        y = op.relu(layers.norm(layers.conv(x, f"res{n}.conv1"), f"res{n}.in1"))
+        x = op.add(layers.norm(layers.conv(y, f"res{n}.conv2"), f"res{n}.in2"), x)
+    x = op.relu(layers.norm(layers.conv(layers.upsample(x), "deconv1"), "in4"))
+    x = op.relu(layers.norm(layers.conv(layers.upsample(x), "deconv2"), "in5"))
+    x = layers.conv(x, "deconv3")
+    x = op.slice(x, [0, 0], [height, width], [1, 1], [2, 3])
+    x = op.clamp(op.round(op.transpose(x, [0, 2, 3, 1]), "half_to_even"), 0.0, 255.0)
+    return openvino.Model([op.convert(x, "u8")], [frame], "TransformerNet")
+
+
+def _missing(side: int) -> int:
+    """Pixels to add to ``side`` for a multiple of 4 that reflection padding can work on."""
+    return max(side + -side % 4, 16) - side
+
+
+class _Layers:
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self._tensors = tensors
+
+    def _constant(self, name: str, shape: tuple[int, ...] | None = None) -> openvino.Node:
+        from openvino import opset13 as op
+
+        tensor = self._tensors[name]
+        return op.constant(np.ascontiguousarray(tensor.reshape(shape or tensor.shape)))
+
+    def conv(self, x: openvino.Node, name: str, stride: int = 1) -> openvino.Node:
+        from openvino import opset13 as op
+
+        pad = self._tensors[f"{name}.conv2d.weight"].shape[2] // 2
+        x = op.pad(x, [0, 0, pad, pad], [0, 0, pad, pad], "reflect")
+        kernel = self._constant(f"{name}.conv2d.weight")
+        x = op.convolution(x, kernel, [stride, stride], [0, 0], [0, 0], [1, 1])
+        return op.add(x, self._constant(f"{name}.conv2d.bias", (1, -1, 1, 1)))
+
+    def norm(self, x: openvino.Node, name: str) -> openvino.Node:
+        from openvino import opset13 as op
+
+        x = op.mvn(x, [2, 3], True, _EPSILON, "INSIDE_SQRT")
+        x = op.multiply(x, self._constant(f"{name}.weight", (1, -1, 1, 1)))
+        return op.add(x, self._constant(f"{name}.bias", (1, -1, 1, 1)))
+
+    def upsample(self, x: openvino.Node) -> openvino.Node:
+        from openvino import opset13 as op
+
+        return op.interpolate(
+            x,
+            np.array([2.0, 2.0], np.float32),
+            "nearest",
+            "scales",
+            axes=[2, 3],
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )

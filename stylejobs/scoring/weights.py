@@ -1,0 +1,136 @@
+"""Style weights: where they come from, what they must look like. Files are data, never code."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHIPPED = Path(__file__).parents[1] / "styles"
+SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
+MAX_BYTES = 64 * 2**20
+
+_BLOCKS = 5
+# Statistics that old versions of torch stored and that instance normalisation never used.
+_LEGACY = ("running_mean", "running_var", "num_batches_tracked")
+
+
+class UnusableStyle(Exception):
+    """The file holds no weights of the published network. The message is for people."""
+
+
+@dataclass(frozen=True)
+class StyleWeights:
+    """The weights of one TransformerNet.
+
+    Attributes:
+        tensors: fp32 arrays under the names of PyTorch's ``fast_neural_style`` example.
+        digest: SHA-256 of the file, hexadecimal.
+        about: the file's metadata: title, artist, year, training.
+    """
+
+    name: str
+    tensors: Mapping[str, np.ndarray]
+    digest: str
+    about: Mapping[str, str]
+
+    @property
+    def width(self) -> int:
+        return len(self.tensors["conv1.conv2d.bias"])
+
+
+def shipped_styles() -> dict[str, Path]:
+    """The styles that come with the package, by name."""
+    return {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_weights(path: Path) -> StyleWeights:
+    """Read a ``.safetensors`` style or a published ``.pth`` checkpoint.
+
+    Raises:
+        UnusableStyle: too large, unreadable, or not the weights of a TransformerNet.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise UnusableStyle(
+            f"{path.name} has {path.stat().st_size:,} bytes; a style has at most {MAX_BYTES:,}."
+        )
+    if path.suffix == ".safetensors":
+        tensors, about = _read_safetensors(path)
+    else:
+        tensors, about = _read_checkpoint(path), {}
+    tensors = {k: v for k, v in tensors.items() if k.rpartition(".")[2] not in _LEGACY}
+    _check(path, tensors)
+    return StyleWeights(path.stem, tensors, file_digest(path), about)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    import numpy as np
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            tensors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (SafetensorError, TypeError, ValueError, AttributeError) as error:
+        raise UnusableStyle(f"{path.name} is no readable safetensors file ({error}).") from None
+
+
+def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
+    import torch
+
+    content = io.BytesIO(path.read_bytes())
+    try:
+        # weights_only: an unpickler that builds tensors and containers and nothing else.
+        state = torch.load(content, map_location="cpu", weights_only=True)
+        return {str(name): value.detach().float().numpy() for name, value in state.items()}
+    except Exception as error:  # on a damaged file torch fails in any way, AssertionError too
+        reason = str(error).split("\n")[0]
+        raise UnusableStyle(f"{path.name} is no readable checkpoint ({reason}).") from None
+
+
+def expected_shapes(width: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a TransformerNet of ``width``."""
+    w = width
+    convolutions = {
+        "conv1": (w, 3, 9, 9),
+        "conv2": (2 * w, w, 3, 3),
+        "conv3": (4 * w, 2 * w, 3, 3),
+        "deconv1": (2 * w, 4 * w, 3, 3),
+        "deconv2": (w, 2 * w, 3, 3),
+        "deconv3": (3, w, 9, 9),
+    }
+    norms = {"in1": w, "in2": 2 * w, "in3": 4 * w, "in4": 2 * w, "in5": w}
+    for n in range(1, _BLOCKS + 1):
+        for half in (1, 2):
+            convolutions[f"res{n}.conv{half}"] = (4 * w, 4 * w, 3, 3)
+            norms[f"res{n}.in{half}"] = 4 * w
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, shape in convolutions.items():
+        shapes[f"{name}.conv2d.weight"] = shape
+        shapes[f"{name}.conv2d.bias"] = shape[:1]
+    for name, channels in norms.items():
+        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (channels,)
+    return shapes
+
+
+def _check(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    import numpy as np
+
+    first = tensors.get("conv1.conv2d.bias")
+    expected = expected_shapes(len(first)) if first is not None and first.ndim == 1 else None
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if expected is None or found != expected:
+        raise UnusableStyle(f"{path.name} does not hold the weights of a TransformerNet.")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise UnusableStyle(f"{path.name} holds weights that are no finite numbers.")

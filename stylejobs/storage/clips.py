@@ -1,0 +1,131 @@
+"""Clips: an upload under the key that Dagster's partitions and the store's work folder use."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pydantic import BaseModel, ConfigDict
+
+INBOX, WORK, PAINTED, REJECTED, STYLES = "inbox", "work", "painted", "rejected", "styles"
+
+# What a key may hold as it is: Dagster's keys break on "|", "," and "...", file systems on more.
+_PLAIN = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
+_LONGEST_PLAIN = 100
+_TEMPORARY = (".part", ".partial", ".tmp", ".crdownload", ".filepart")
+
+
+def clip_key(style: str, name: str) -> str:
+    """A readable key for the upload ``inbox/<style>/<name>``; no two uploads share one.
+
+    Plain names stay as they are (``mosaic--beach.mp4``). Any other is spelled with the allowed
+    characters and gets a hash, after a ``~`` that no plain name has.
+    """
+    if _is_plain(style) and _is_plain(name):
+        return f"{style}--{name}"
+    digest = hashlib.sha256(f"{style}/{name}".encode(errors="surrogateescape")).hexdigest()
+    return f"{_slug(style)}--{_slug(name)}~{digest[:10]}"
+
+
+def _is_plain(text: str) -> bool:
+    return len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text) is not None
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:_LONGEST_PLAIN] or "x"
+
+
+class Clip(BaseModel):
+    """One upload.
+
+    Attributes:
+        style: the folder under the inbox: which style to paint it with; empty if there is none.
+        name: the rest of the path, as the uploader wrote it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    style: str
+    name: str
+
+    @classmethod
+    def of_upload(cls, path: str) -> Clip:
+        """The clip of an object in the inbox."""
+        _, *folders, name = PurePosixPath(path).parts
+        return cls.model_construct(
+            style=folders[0] if folders else "", name="/".join([*folders[1:], name])
+        )
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the name is one that programs give to what they have not finished writing."""
+        hidden = any(part.startswith(".") for part in self.name.split("/"))
+        return hidden or self.name.lower().endswith(_TEMPORARY)
+
+    @property
+    def is_nameable(self) -> bool:
+        """Whether style and name can be shown and stored: no control characters, valid UTF-8."""
+        return f"{self.style}{self.name}".isprintable()
+
+    @property
+    def key(self) -> str:
+        return clip_key(self.style, self.name)
+
+    @property
+    def upload_path(self) -> str:
+        return self._under(INBOX, self.name)
+
+    @property
+    def card_path(self) -> str:
+        """Where the key's meaning is kept: the real name cannot be read off a hashed key."""
+        return f"{WORK}/{self.key}/clip.json"
+
+    @property
+    def rejection_path(self) -> str:
+        if self.is_nameable:
+            return self._under(REJECTED, f"{self.name}.txt")
+        return f"{REJECTED}/{self.key}.txt"
+
+    def painted_path(self, suffix: str) -> str:
+        """Where the result goes: the upload's name, and ``suffix`` if that is another."""
+        same = PurePosixPath(self.name).suffix.lower() == suffix
+        return self._under(PAINTED, f"{self.name}{'' if same else suffix}")
+
+    def _under(self, container: str, name: str) -> str:
+        return "/".join(part for part in (container, self.style, name) if part)
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where one version of a clip is worked on; two versions never share a path.
+
+    Attributes:
+        version: hash of the upload's etag and of the settings that shape its parts.
+    """
+
+    clip: Clip
+    version: str
+
+    @property
+    def root(self) -> str:
+        return f"{WORK}/{self.clip.key}/{self.version}"
+
+    @property
+    def manifest(self) -> str:
+        return f"{self.root}/manifest.json"
+
+    def audio(self, suffix: str) -> str:
+        return f"{self.root}/audio{suffix}"
+
+    def frames(self, shard: int) -> str:
+        return f"{self.root}/frames/{shard:02d}.mp4"
+
+    def styled(self, recipe: str, shard: int) -> str:
+        return f"{self.root}/styled-{recipe}/{shard:02d}.mp4"
+
+
+def version_of(*facts: object) -> str:
+    """A short hash of ``facts``, equal for equal ones."""
+    return hashlib.sha256(repr(facts).encode(errors="surrogateescape")).hexdigest()[:12]

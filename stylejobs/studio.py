@@ -1,0 +1,218 @@
+"""The rules that the sensor, the assets and their checks share.
+
+Which version of which upload, where it is worked on, with which style; what is refused, and how
+its uploader is told. Knows nothing of Dagster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from stylejobs.config import Settings
+from stylejobs.media.errors import UnusableMedia
+from stylejobs.media.guard import probe_guarded
+from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
+from stylejobs.scoring.weights import (
+    SUFFIXES,
+    StyleWeights,
+    file_digest,
+    load_weights,
+    shipped_styles,
+)
+from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, version_of
+from stylejobs.storage.store import FolderStore, StoredObject
+
+# Raise these when the code makes other bytes from the same input.
+FRAMES_VERSION = "1"
+PAINT_VERSION = "1"
+AUDIO_VERSION = "1"
+FINAL_VERSION = "1"
+
+
+class MissingInput(Exception):
+    """Something that the work needs is not there. The message says what and what to do."""
+
+
+class Superseded(Exception):
+    """The upload changed while it was in work."""
+
+    def __init__(self, clip: Clip) -> None:
+        super().__init__(
+            f"{clip.upload_path} changed while it was in work; the new version is painted by a"
+            " run of its own."
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a clip is painted.
+
+    Attributes:
+        version: ``<style>-<hash>``; changes with the weights and the settings.
+        weights: path in the store, or a file of the package.
+    """
+
+    style: str
+    version: str
+    weights: str | Path
+
+
+class Studio:
+    """The media store with the settings of this deployment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = FolderStore(Path(settings.store))
+
+    # Uploads
+
+    def clip(self, key: str) -> Clip:
+        """The clip with a partition key.
+
+        Raises:
+            MissingInput: no upload with this key was ever seen.
+        """
+        card = f"{WORK}/{key}/clip.json"
+        if self.store.head(card) is None:
+            raise MissingInput(f"No upload is known as {key!r}. Drop the video in the inbox.")
+        return Clip.model_validate_json(self.store.read(card))
+
+    def upload(self, clip: Clip) -> StoredObject:
+        """The clip's upload as it is now.
+
+        Raises:
+            MissingInput: it is gone.
+        """
+        found = self.store.head(clip.upload_path)
+        if found is None:
+            raise MissingInput(f"{clip.upload_path} is gone. Upload it again.")
+        return found
+
+    def version(self, upload: StoredObject) -> str:
+        """A hash of all that shapes the manifest and the frames of this upload."""
+        s = self.settings
+        return version_of(
+            MANIFEST_FORMAT, FRAMES_VERSION, upload.etag, s.shards, s.min_shard_frames
+        )
+
+    def workplace(self, clip: Clip) -> Workplace:
+        return Workplace(clip, self.version(self.upload(clip)))
+
+    @contextmanager
+    def open_upload(self, place: Workplace) -> Iterator[Path]:
+        """The upload as a local file; what was made from it is void if it changed meanwhile.
+
+        Raises:
+            Superseded: on leaving, when the upload is no longer the version of ``place``.
+        """
+        try:
+            with self.store.open_local(place.clip.upload_path) as file:
+                yield file
+        finally:
+            now = self.store.head(place.clip.upload_path)
+            if now is None or self.version(now) != place.version:
+                raise Superseded(place.clip)
+
+    def manifest(self, place: Workplace) -> Manifest:
+        """The manifest of this version, made now if it is not there yet.
+
+        Raises:
+            UnusableMedia: the upload cannot be painted.
+        """
+        if self.store.head(place.manifest) is not None:
+            return Manifest.model_validate_json(self.store.read(place.manifest))
+        return self.make_manifest(place)
+
+    def make_manifest(self, place: Workplace, seconds: float = 3600.0) -> Manifest:
+        """Probe the upload, in a process of its own, and keep its manifest.
+
+        Raises:
+            UnusableMedia: the upload cannot be painted.
+            TimeoutError: probing took more than ``seconds``.
+        """
+        with self.open_upload(place) as file:
+            manifest = probe_guarded(file, self.settings.limits, seconds)
+        self.store.write(place.manifest, manifest.model_dump_json().encode())
+        return manifest
+
+    # Styles
+
+    def prepare_inbox(self) -> None:
+        """Make a folder in the inbox for every style, so that people see where to drop videos."""
+        for style in self.styles():
+            self.store.make_folder(f"{INBOX}/{style}")
+
+    def styles(self) -> dict[str, str | Path]:
+        """Every known style by name: those of the store's ``styles/``, then the shipped ones."""
+        found: dict[str, str | Path] = dict(shipped_styles())
+        for file in self.store.list(STYLES):
+            path = PurePosixPath(file.path)
+            if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
+                found[path.stem] = file.path
+        return found
+
+    def recipe(self, style: str) -> Recipe:
+        """How to paint with ``style`` now.
+
+        Raises:
+            MissingInput: there is no such style.
+        """
+        styles = self.styles()
+        if style not in styles:
+            raise MissingInput(
+                f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
+            )
+        weights = styles[style]
+        with self._open_weights(weights) as file:
+            facts = file.stat()
+            digest = _digest(file, facts.st_mtime_ns, facts.st_size)
+        version = version_of(PAINT_VERSION, digest, self.settings.encoder)
+        return Recipe(style, f"{style}-{version}", weights)
+
+    def weights(self, recipe: Recipe) -> StyleWeights:
+        """The recipe's weights.
+
+        Raises:
+            UnusableStyle: the style's file does not hold any.
+        """
+        with self._open_weights(recipe.weights) as file:
+            return load_weights(file)
+
+    @contextmanager
+    def _open_weights(self, weights: str | Path) -> Iterator[Path]:
+        if isinstance(weights, Path):
+            yield weights
+        else:
+            with self.store.open_local(weights) as file:
+                yield file
+
+    # Verdicts
+
+    def reject(self, clip: Clip, error: UnusableMedia) -> str:
+        """Tell the uploader why and what to do; return the path of the letter."""
+        letter = (
+            f"stylejobs could not paint {clip.upload_path}\n\n"
+            f"Why:        {error.reason}\n"
+            f"What to do: {error.remedy}\n\n"
+            f"Looked at:  {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}\n"
+            "It is looked at again as soon as the file changes.\n"
+        )
+        self.store.write(clip.rejection_path, letter.encode(errors="replace"))
+        return clip.rejection_path
+
+    def accept(self, clip: Clip) -> None:
+        """Make the clip known by its key; a letter about an earlier version is withdrawn."""
+        self.store.write(clip.card_path, clip.model_dump_json().encode())
+        self.store.delete(clip.rejection_path)
+
+
+@lru_cache(maxsize=256)
+def _digest(file: Path, modified_ns: int, size: int) -> str:
+    """SHA-256 of a file, kept while its time and size stay the same."""
+    del modified_ns, size  # they are only here to be part of the cache's key
+    return file_digest(file)

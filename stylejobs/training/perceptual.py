@@ -1,0 +1,85 @@
+"""Perceptual losses over VGG16 features (Johnson et al. 2016; Gatys et al. 2015)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# VGG16's convolution part, as torchvision numbers it, up to relu4_3; "M" is max pooling.
+_VGG16_LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512)
+_TAPS = (3, 8, 15, 22)  # relu1_2, relu2_2, relu3_3, relu4_3
+_CONTENT_TAP = 1  # relu2_2
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class VGG16Features(nn.Module):
+    """The four feature maps that the losses compare.
+
+    Args:
+        weights: file with torchvision's VGG16 keys (``features.N.weight``), any float dtype;
+            without one, torchvision's own weights are downloaded.
+
+    Input: (N, 3, H, W) float, RGB, 0 to 255.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, weights: Path | None = None) -> None:
+        super().__init__()
+        self.features = _convolutions()
+        if weights is None:
+            from torchvision.models import VGG16_Weights
+
+            state = VGG16_Weights.IMAGENET1K_FEATURES.get_state_dict(progress=True)
+        else:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        wanted = self.state_dict().keys()
+        self.load_state_dict({name: state[name].float() for name in wanted})
+        self.requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1) * 255)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        x = (x - self.mean) / self.std
+        for index, layer in enumerate(self.features):
+            x = layer(x)
+            if index in _TAPS:
+                maps.append(x)
+        return maps
+
+
+def _convolutions() -> nn.Sequential:
+    layers: list[nn.Module] = []
+    inputs = 3
+    for outputs in _VGG16_LAYERS:
+        if isinstance(outputs, str):
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+            inputs = outputs
+    return nn.Sequential(*layers)
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Channel correlations, (N, C, H, W) to (N, C, C), divided by C·H·W; computed in fp32."""
+    n, c, h, w = features.shape
+    flat = features.float().reshape(n, c, h * w)
+    return flat @ flat.transpose(1, 2) / (c * h * w)
+
+
+def content_loss(painted: list[Tensor], source: list[Tensor]) -> Tensor:
+    return functional.mse_loss(painted[_CONTENT_TAP].float(), source[_CONTENT_TAP].float())
+
+
+def style_loss(painted: list[Tensor], painting_grams: list[Tensor]) -> Tensor:
+    losses = [
+        functional.mse_loss(gram_matrix(features), gram.expand(len(features), -1, -1))
+        for features, gram in zip(painted, painting_grams, strict=True)
+    ]
+    return torch.stack(losses).sum()

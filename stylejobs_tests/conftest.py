@@ -1,0 +1,265 @@
+"""Clips and styles that the tests share: small, real, made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import numpy as np
+import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
+from safetensors.numpy import save_file
+
+from stylejobs.media.audio import audio_suffix, extract_audio
+from stylejobs.media.decode import read_frames
+from stylejobs.media.encode import MEZZANINE, EncoderSettings, SegmentWriter
+from stylejobs.media.manifest import Manifest
+from stylejobs.media.mux import final_suffix, mux
+from stylejobs.media.normalise import normalise
+from stylejobs.media.probe import Limits, probe
+from stylejobs.scoring.engine import paint
+from stylejobs.scoring.scorer import IdentityScorer
+from stylejobs.scoring.weights import expected_shapes
+
+SECONDS = 2
+_QUICK = {"vcodec": "libx264", "preset": "ultrafast", "pix_fmt": "yuv420p", "g": 12}
+_SOUND = {"acodec": "aac", "audio_bitrate": "48k"}
+
+
+def ffmpeg_input(source: str, **options: Any) -> Any:
+    return ffmpeg.input(source, f="lavfi", **options)
+
+
+def run_ffmpeg(*streams: Any, out: Path, **options: Any) -> Path:
+    """Encode ``streams`` into ``out``; options are ffmpeg's, without the dash."""
+    # bitexact: no encoder names and dates, so that a clip is the same on every run.
+    command = ffmpeg.output(*streams, str(out), fflags="+bitexact", **options)
+    ffmpeg.run(command, cmd=get_ffmpeg_exe(), quiet=True, overwrite_output=True)
+    return out
+
+
+def pattern(rate: str = "24", seconds: float = SECONDS, size: str = "160x96") -> Any:
+    return ffmpeg_input(f"testsrc2=size={size}:rate={rate}:duration={seconds}")
+
+
+def tone(seconds: float = SECONDS, **options: Any) -> Any:
+    return ffmpeg_input(f"sine=frequency=440:sample_rate=48000:duration={seconds}", **options)
+
+
+def _cfr(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, **_QUICK, **_SOUND)
+
+
+def _ntsc(out: Path) -> None:
+    run_ffmpeg(pattern("30000/1001"), tone(), out=out, **_QUICK, **_SOUND)
+
+
+def _vfr(out: Path) -> None:
+    uneven = pattern().filter("settb", "1/90000").filter("setpts", "(N*3003+mod(N*N,7)*251)")
+    run_ffmpeg(
+        uneven,
+        tone(),
+        out=out,
+        fps_mode="passthrough",
+        enc_time_base="1/90000",
+        video_track_timescale=90000,
+        **_QUICK,
+        **_SOUND,
+    )
+
+
+def _b_frames(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, bf=3, **_QUICK, **_SOUND)
+
+
+def _open_gop(out: Path) -> None:
+    options = {"x264-params": "open-gop=1:bframes=3:b-adapt=0:scenecut=0"}
+    run_ffmpeg(pattern(), tone(), out=out, **options, **_QUICK, **_SOUND)
+
+
+def _index_first(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, movflags="+faststart", **_QUICK, **_SOUND)
+
+
+def _large(out: Path) -> None:
+    run_ffmpeg(pattern(size="320x192", seconds=4), tone(4), out=out, bf=2, **_QUICK, **_SOUND)
+
+
+def _late_video(out: Path) -> None:
+    run_ffmpeg(pattern().filter("setpts", "PTS+0.7/TB"), tone(), out=out, **_QUICK, **_SOUND)
+
+
+def _late_audio(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(itsoffset=0.35), out=out, **_QUICK, **_SOUND)
+
+
+def _two_languages(out: Path) -> None:
+    run_ffmpeg(
+        pattern(),
+        tone(),
+        tone(),
+        out=out,
+        **_QUICK,
+        **_SOUND,
+        **{"metadata:s:a:0": "language=eng", "metadata:s:a:1": "language=fra"},
+    )
+
+
+def _single_frame(out: Path) -> None:
+    run_ffmpeg(pattern(), out=out, **{"frames:v": 1}, **_QUICK)
+
+
+def _silent(out: Path) -> None:
+    run_ffmpeg(pattern(), out=out, **_QUICK)
+
+
+def _opus(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, **_QUICK, acodec="libopus")
+
+
+def _vorbis(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, **_QUICK, acodec="libvorbis")
+
+
+def _wavpack(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, bf=3, **_QUICK, acodec="wavpack")
+
+
+def _mpeg_sound(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, **_QUICK, acodec="mp2")
+
+
+def _windows(out: Path) -> None:
+    run_ffmpeg(pattern(), tone(), out=out, vcodec="wmv2", acodec="wmav2")
+
+
+def _odd(out: Path) -> None:
+    options = {**_QUICK, "pix_fmt": "yuv444p"}
+    picture = ffmpeg_input(f"testsrc=size=161x97:rate=24:duration={SECONDS}")
+    run_ffmpeg(picture, tone(), out=out, **options, **_SOUND)
+
+
+def _wide_pixels(out: Path) -> None:
+    run_ffmpeg(pattern().filter("setsar", "16/11"), out=out, **_QUICK)
+
+
+def _sound_only(out: Path) -> None:
+    run_ffmpeg(tone(), out=out, **_SOUND)
+
+
+def _picture(out: Path) -> None:
+    run_ffmpeg(pattern(), out=out, **{"frames:v": 1})
+
+
+_RECIPES: dict[str, Callable[[Path], None]] = {
+    "cfr.mp4": _cfr,
+    "ntsc.mp4": _ntsc,
+    "vfr.mp4": _vfr,
+    "b_frames.mp4": _b_frames,
+    "open_gop.mp4": _open_gop,
+    "index_first.mp4": _index_first,
+    "large.mp4": _large,
+    "late_video.mp4": _late_video,
+    "late_audio.mp4": _late_audio,
+    "two_languages.mp4": _two_languages,
+    "single_frame.mp4": _single_frame,
+    "silent.mp4": _silent,
+    "opus.mkv": _opus,
+    "vorbis.mkv": _vorbis,
+    "wavpack.mkv": _wavpack,
+    "mpeg_sound.ts": _mpeg_sound,
+    "windows.wmv": _windows,
+    "odd.mp4": _odd,
+    "wide_pixels.mp4": _wide_pixels,
+    "matroska.mkv": _b_frames,
+    "matroska_vfr.mkv": _vfr,
+    "stream.ts": _b_frames,
+    "open_gop.ts": _open_gop,
+    "late_audio.ts": _late_audio,
+    "sound_only.mp4": _sound_only,
+    "picture.png": _picture,
+}
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the clip of a name; nobody may change it."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            _RECIPES[name](path)
+            path.chmod(0o444)
+        return path
+
+    return make
+
+
+def random_weights(width: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
+    """Weights of a network that was never trained; its pictures fill the range of colours."""
+    random = np.random.default_rng(seed)
+    weights = {}
+    for name, shape in expected_shapes(width).items():
+        if len(shape) == 4:
+            spread = 1 / np.sqrt(np.prod(shape[1:]))
+            weights[name] = random.normal(0, spread, shape).astype(np.float32)
+        else:
+            is_norm_weight = name.endswith("weight")
+            weights[name] = np.full(shape, 1.0 if is_norm_weight else 0.0, np.float32)
+    weights["deconv3.conv2d.weight"] *= 40
+    weights["deconv3.conv2d.bias"] += 127
+    return weights
+
+
+@pytest.fixture(scope="session")
+def style_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("styles") / "random.safetensors"
+    save_file(random_weights(), path, metadata={"title": "Noise", "artist": "Nobody"})
+    return path
+
+
+@pytest.fixture(scope="session")
+def cut_frames() -> Callable[[Path, Manifest, int, Path], Path]:
+    """Writes a shard's frames as a lossless segment, as the ``frames`` asset does."""
+
+    def cut(source: Path, manifest: Manifest, shard: int, out: Path) -> Path:
+        pts = manifest.shard_pts(shard)
+        with SegmentWriter(out, manifest.video, pts, MEZZANINE) as writer:
+            for frame in normalise(read_frames(source, manifest, pts), manifest.video):
+                writer.write(frame)
+        return out
+
+    return cut
+
+
+@pytest.fixture(scope="session")
+def paint_clip(
+    cut_frames: Callable[[Path, Manifest, int, Path], Path],
+) -> Callable[[Path, Path, int], Path]:
+    """Takes a video the whole way, in ``shards`` parts, with a model that changes nothing."""
+
+    def run(source: Path, folder: Path, shards: int = 1) -> Path:
+        manifest = probe(source, Limits(shards=shards, min_shard_frames=1))
+        segments = []
+        for shard in range(shards):
+            pts = manifest.shard_pts(shard)
+            if not pts:
+                continue
+            lossless = cut_frames(source, manifest, shard, folder / f"frames{shard}.mp4")
+            segments.append(folder / f"styled{shard}.mp4")
+            cut = probe(lossless, Limits())
+            with SegmentWriter(segments[-1], manifest.video, pts, EncoderSettings()) as writer:
+                frames = read_frames(lossless, cut, cut.pts)
+                paint(frames, IdentityScorer(), writer, manifest.video.colour)
+        audio = None
+        if manifest.audio:
+            audio = folder / f"audio{audio_suffix(manifest)}"
+            extract_audio(source, manifest, audio)
+        out = folder / f"final{final_suffix(manifest)}"
+        mux(manifest, segments, audio, out)
+        return out
+
+    return run

@@ -1,0 +1,116 @@
+"""What a person and Dagster's daemon do to the pipeline, without waiting for either."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    RunRequest,
+    SensorResult,
+    build_sensor_context,
+)
+
+from stylejobs.config import Settings
+from stylejobs.definitions import defs
+from stylejobs.partitions import clips
+from stylejobs.resources import StudioResource
+from stylejobs.sensors import inbox
+from stylejobs.storage.clips import Clip
+from stylejobs.studio import Studio
+
+STYLE = "tiny"
+
+
+def studio_of_environment() -> Studio:
+    return Studio(Settings.from_environment())
+
+
+@dataclass
+class Desk:
+    """A desk at which a test drops videos, lets the sensor look, and starts runs."""
+
+    studio: Studio
+    instance: DagsterInstance
+    cursor: str | None = None
+    requests: list[RunRequest] = field(default_factory=list)
+
+    def drop(self, video: Path, name: str | None = None, style: str = STYLE) -> Clip:
+        """Put a copy of ``video`` in the inbox, in place of what was there."""
+        clip = Clip(style=style, name=name or video.name)
+        target = self.studio.store.root / clip.upload_path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(".partial")
+        shutil.copyfile(video, partial)
+        partial.replace(target)
+        return clip
+
+    def look(self) -> SensorResult:
+        """Evaluate the inbox sensor, without doing what it asks for."""
+        context = build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"studio": StudioResource()}
+        )
+        result = inbox(context)
+        assert isinstance(result, SensorResult)
+        return result
+
+    def tick(self, times: int = 1) -> SensorResult:
+        """Evaluate the inbox sensor and do as the daemon does; runs are only noted."""
+        for _ in range(times):
+            result = self.look()
+            for request in result.dynamic_partitions_requests or ():
+                self.instance.add_dynamic_partitions(clips.name, list(request.partition_keys))
+            for event in result.asset_events:
+                self.instance.report_runless_asset_event(event)
+            self.requests += result.run_requests or ()
+            self.cursor = result.cursor
+        return result
+
+    def run(
+        self,
+        job: str,
+        clip: Clip,
+        shards: tuple[int, int] | None = None,
+        assets: Sequence[str] = (),
+        config: dict[str, Any] | None = None,
+        raises: bool = True,
+    ) -> ExecuteInProcessResult:
+        """Run a job for a clip, or for a range of its shards, ends included."""
+        tags: dict[str, str] = {}
+        if shards is not None:
+            first, last = (f"{clip.key}|{shard:02d}" for shard in shards)
+            tags = {
+                "dagster/asset_partition_range_start": first,
+                "dagster/asset_partition_range_end": last,
+            }
+        definition = defs.resolve_job_def(job)
+        return definition.execute_in_process(
+            partition_key=clip.key if shards is None else None,
+            tags=tags,
+            instance=self.instance,
+            asset_selection=[AssetKey(name) for name in assets] or None,
+            run_config={"ops": config} if config else None,
+            raise_on_error=raises,
+        )
+
+    def paint(self, clip: Clip) -> Path:
+        """Prepare, paint and finish ``clip``; return the painted video."""
+        self.run("prepare", clip)
+        self.run("paint", clip, shards=(0, self.studio.settings.shards - 1))
+        self.run("finish", clip)
+        return self.painted(clip)
+
+    def painted(self, clip: Clip) -> Path:
+        (path,) = (self.studio.store.root / "painted" / clip.style).glob(f"{clip.name}*")
+        return path
+
+    def pending(self) -> dict[str, str]:
+        """Uploads that the sensor has seen and not taken, by their clips' keys."""
+        return dict(json.loads(self.cursor or "{}").get("growing", {}))

@@ -1,0 +1,252 @@
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dagster import AssetKey, ExecuteInProcessResult, evaluate_automation_conditions
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
+from safetensors.numpy import save_file
+
+from stylejobs.definitions import defs
+from stylejobs.media.verify import compare
+from stylejobs.storage.clips import Clip
+from stylejobs_tests.conftest import random_weights
+from stylejobs_tests.pipeline.desk import STYLE, Desk
+
+Clips = Callable[[str], Path]
+ALL = (0, 7)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def failure(result: ExecuteInProcessResult) -> str:
+    (event,) = [e for e in result.all_events if e.is_step_failure]
+    data = event.step_failure_data
+    return str(data.user_failure_data.description if data.user_failure_data else data.error)
+
+
+def metadata(result: ExecuteInProcessResult, asset: str, partition: str) -> dict[str, object]:
+    (found,) = [
+        e.materialization
+        for e in result.get_asset_materialization_events()
+        if e.asset_key == AssetKey(asset) and e.partition == partition
+    ]
+    return {name: value.value for name, value in found.metadata.items()}
+
+
+@pytest.fixture
+def video(desk: Desk, clip: Clips) -> Clip:
+    """A clip of 48 frames in three shards that the sensor has accepted."""
+    accepted = desk.drop(clip("b_frames.mp4"))
+    desk.tick()
+    return accepted
+
+
+@pytest.mark.parametrize("name", ["ntsc.mp4", "vfr.mp4", "late_video.mp4", "late_audio.mp4"])
+def test_an_upload_comes_back_with_every_frame_at_its_time_and_its_sound(
+    desk: Desk, clip: Clips, name: str
+) -> None:
+    accepted = desk.drop(clip(name))
+    desk.tick()
+    painted = desk.paint(accepted)
+    assert compare(clip(name), painted) == []
+
+
+def test_the_checks_pass_on_a_good_delivery_and_fail_on_a_bad_one(
+    desk: Desk, clip: Clips, video: Clip
+) -> None:
+    painted = desk.paint(video)
+    good = desk.run("finish", video).get_asset_check_evaluations()
+    assert {c.check_name: c.passed for c in good} == {
+        "frames_and_times": True,
+        "sound": True,
+        "duration": True,
+    }
+    other = desk.drop(clip("single_frame.mp4"), "other.mp4")
+    desk.tick()
+    shutil.copyfile(desk.paint(other), painted)
+    checks = desk.run("finish", video, assets=(), raises=False)
+    assert checks.success  # delivering again heals it
+
+
+def test_frames_and_styled_frames_hold_each_frame_once(desk: Desk, video: Clip) -> None:
+    result = desk.run("paint", video, ALL)
+    for asset in ("frames", "styled_frames"):
+        counts = [metadata(result, asset, f"{video.key}|{n:02d}")["frames"] for n in range(8)]
+        assert counts == [16, 16, 16, 0, 0, 0, 0, 0]
+
+
+def test_previews_are_pictures_that_the_ui_shows(desk: Desk, video: Clip) -> None:
+    result = desk.run("paint", video, (0, 0))
+    for asset in ("frames", "styled_frames"):
+        preview = str(metadata(result, asset, f"{video.key}|00")["preview"])
+        assert preview.startswith("![")
+        assert "data:image/jpeg;base64," in preview
+        assert len(preview) < 85_000
+
+
+def test_shards_can_be_made_alone_and_in_any_order(desk: Desk, clip: Clips, video: Clip) -> None:
+    desk.run("prepare", video)
+    for shard in (2, 7, 0, 1, 6, 5, 4, 3):
+        desk.run("paint", video, (shard, shard))
+    desk.run("finish", video)
+    assert compare(clip("b_frames.mp4"), desk.painted(video)) == []
+
+
+def test_making_a_part_again_gives_the_same_bytes(desk: Desk, video: Clip) -> None:
+    first = digest(desk.paint(video))
+    place = desk.studio.workplace(video)
+    parts = [o.path for o in desk.studio.store.list(place.root) if o.path.endswith(".mp4")]
+    before = {path: digest(desk.studio.store.root / path) for path in parts}
+    again = {"config": {"again": True}}
+    desk.run("prepare", video)
+    desk.run("paint", video, ALL, config={"frames": again, "styled_frames": again})
+    desk.run("finish", video)
+    assert {path: digest(desk.studio.store.root / path) for path in parts} == before
+    assert len(parts) == 3 + 3 + 1
+    assert digest(desk.painted(video)) == first
+
+
+def test_finished_parts_are_kept_unless_asked_otherwise(desk: Desk, video: Clip) -> None:
+    desk.run("paint", video, ALL)
+    result = desk.run("paint", video, ALL)
+    assert metadata(result, "styled_frames", f"{video.key}|00")["reused"] is True
+    again = {"config": {"again": True}}
+    result = desk.run("paint", video, (0, 0), config={"frames": again, "styled_frames": again})
+    assert metadata(result, "styled_frames", f"{video.key}|00")["reused"] is False
+
+
+@pytest.mark.parametrize(
+    ("job", "shards", "assets", "missing"),
+    [
+        ("finish", None, (), "Materialise 'styled_frames'"),
+        ("paint", (0, 0), ("styled_frames",), "Materialise 'frames' first"),
+    ],
+)
+def test_a_missing_input_is_named_with_its_remedy(
+    desk: Desk,
+    video: Clip,
+    job: str,
+    shards: tuple[int, int] | None,
+    assets: tuple[str, ...],
+    missing: str,
+) -> None:
+    result = desk.run(job, video, shards, assets, raises=False)
+    assert missing in failure(result)
+    assert list(desk.studio.store.list("painted")) == []
+
+
+def test_a_damaged_part_is_never_delivered(desk: Desk, video: Clip) -> None:
+    first = digest(desk.paint(video))
+    recipe = desk.studio.recipe(STYLE)
+    part = desk.studio.workplace(video).styled(recipe.version, 1)
+    content = bytearray(desk.studio.store.read(part))
+    content[len(content) // 2] ^= 0xFF
+    desk.studio.store.write(part, bytes(content))
+    assert "Shard 01" in failure(desk.run("finish", video, raises=False))
+    desk.run("paint", video, ALL)
+    desk.run("finish", video)
+    assert digest(desk.painted(video)) == first
+
+
+def test_an_upload_that_changes_in_mid_work_is_delivered_in_its_new_version_only(
+    desk: Desk, clip: Clips, video: Clip
+) -> None:
+    desk.run("prepare", video)
+    desk.run("paint", video, ALL)
+    desk.drop(clip("ntsc.mp4"), video.name)
+    # The old version's parts are all there, and none of them is used for the new one.
+    assert "not painted yet" in failure(desk.run("finish", video, raises=False))
+    desk.tick()
+    assert compare(clip("ntsc.mp4"), desk.paint(video)) == []
+
+
+def test_a_video_with_damage_in_the_middle_is_refused_with_the_time(
+    desk: Desk, clip: Clips, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.mp4"
+    content = bytearray(clip("index_first.mp4").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    damaged.write_bytes(content)
+    broken = desk.drop(damaged)
+    desk.tick()
+    result = desk.run("paint", broken, ALL, raises=False)
+    assert re.search(r"at \d\.\d+ s", failure(result))
+    letter = desk.studio.store.read(broken.rejection_path).decode()
+    assert re.search(r"at \d\.\d+ s", letter)
+    assert list(desk.studio.store.list("painted")) == []
+
+
+def test_a_style_that_is_no_network_fails_with_a_sentence(desk: Desk, video: Clip) -> None:
+    (desk.studio.store.root / "styles" / f"{STYLE}.safetensors").write_bytes(b"no tensors")
+    result = desk.run("paint", video, ALL, raises=False)
+    assert "no readable safetensors file" in failure(result)
+
+
+def test_a_silent_video_is_painted(desk: Desk, clip: Clips) -> None:
+    silent = desk.drop(clip("silent.mp4"))
+    desk.tick()
+    assert compare(clip("silent.mp4"), desk.paint(silent)) == []
+
+
+def stale_assets(desk: Desk, video: Clip) -> set[str]:
+    graph = defs.resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(
+        desk.instance, graph, LoadingContextForTest(desk.instance)
+    )
+    keys = {name: video.key for name in ("manifest", "audio", "final_video")}
+    keys |= {name: f"{video.key}|00" for name in ("frames", "styled_frames")}
+    return {
+        name
+        for name, partition in keys.items()
+        if resolver.get_status(AssetKey(name), partition) is StaleStatus.STALE
+    }
+
+
+def test_a_changed_style_shows_its_painted_frames_as_stale(desk: Desk, video: Clip) -> None:
+    desk.paint(video)
+    assert stale_assets(desk, video) == set()
+    save_file(random_weights(seed=1), desk.studio.store.root / f"styles/{STYLE}.safetensors")
+    desk.tick()
+    assert stale_assets(desk, video) == {"styled_frames"}
+    desk.run("paint", video, ALL)
+    assert stale_assets(desk, video) == {"final_video"}
+    desk.run("finish", video)
+    assert stale_assets(desk, video) == set()
+
+
+def test_a_changed_upload_shows_its_frames_and_sound_as_stale(
+    desk: Desk, clip: Clips, video: Clip
+) -> None:
+    desk.paint(video)
+    desk.drop(clip("ntsc.mp4"), video.name)
+    desk.tick()
+    assert {"audio", "frames"} <= stale_assets(desk, video)
+
+
+def test_the_final_video_is_asked_for_once_when_all_parts_are_there(
+    desk: Desk, video: Clip
+) -> None:
+    cursor = None
+
+    def requested() -> int:
+        nonlocal cursor
+        result = evaluate_automation_conditions(defs, desk.instance, cursor=cursor)
+        cursor = result.cursor
+        return result.get_num_requested(AssetKey("final_video"))
+
+    assert requested() == 0
+    desk.run("prepare", video)
+    assert requested() == 0
+    desk.run("paint", video, (0, 3))
+    assert requested() == 0
+    desk.run("paint", video, (4, 7))
+    assert requested() == 1
+    desk.run("finish", video)
+    assert requested() == 0

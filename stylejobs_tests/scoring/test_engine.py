@@ -1,0 +1,180 @@
+"""Decoding, scoring and encoding at once: nothing lost, nothing hidden, little in memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stylejobs.media.colour import from_rgb, to_rgb
+from stylejobs.media.encode import MEZZANINE, SegmentWriter
+from stylejobs.media.manifest import Colour, VideoTrack
+from stylejobs.scoring.engine import Busy, paint
+from stylejobs.scoring.scorer import IdentityScorer
+
+COLOUR = Colour(matrix="bt601", full_range=False, primaries=6, transfer=6, tagged=True)
+TRACK = VideoTrack(
+    stream=0,
+    codec="h264",
+    pixel_format="yuv420p",
+    width=64,
+    height=48,
+    sample_aspect_ratio=(1, 1),
+    display_matrix=None,
+    colour=COLOUR,
+    time_base=(1, 24),
+    frame_rate=(24, 1),
+    decode_to_index=False,
+)
+
+
+def grey(shade: int) -> np.ndarray:
+    return np.full((48, 64, 3), shade, np.uint8)
+
+
+def frames(count: int) -> Iterator[av.VideoFrame]:
+    for n in range(count):
+        yield from_rgb(grey(20 + 4 * n), COLOUR, "yuv420p")
+
+
+def writer(path: Path, count: int) -> SegmentWriter:
+    return SegmentWriter(path, TRACK, range(count), MEZZANINE)
+
+
+def shades(path: Path) -> list[int]:
+    with av.open(str(path)) as container:
+        return [int(to_rgb(frame, COLOUR).mean()) for frame in container.decode(video=0)]
+
+
+class Inverting:
+    device = "test"
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        return 255 - picture
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 50])
+def test_every_frame_comes_out_once_and_in_order(count: int, tmp_path: Path) -> None:
+    with writer(tmp_path / "out.mp4", count) as out:
+        busy = paint(frames(count), Inverting(), out, COLOUR)
+    assert busy.frames == count
+    if count:
+        expected = [255 - (20 + 4 * n) for n in range(count)]
+        assert np.abs(np.subtract(shades(tmp_path / "out.mp4"), expected)).max() <= 1
+
+
+def test_each_frame_is_reported_with_its_pictures(tmp_path: Path) -> None:
+    seen = []
+
+    def on_frame(busy: Busy, picture: np.ndarray, painted: np.ndarray) -> None:
+        seen.append((busy.frames, int(picture.mean()) + int(painted.mean())))
+
+    with writer(tmp_path / "out.mp4", 6) as out:
+        busy = paint(frames(6), Inverting(), out, COLOUR, on_frame)
+    assert seen == [(n, 255) for n in range(1, 7)]
+    assert min(busy.decode, busy.score, busy.encode) > 0
+
+
+class FailingScorer(IdentityScorer):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        if self.calls == 5:
+            raise RuntimeError("scorer")
+        return picture
+
+
+def failing_source(count: int) -> Iterator[av.VideoFrame]:
+    yield from frames(count)
+    raise RuntimeError("source")
+
+
+class FailingWriter(SegmentWriter):
+    def write(self, frame: av.VideoFrame) -> None:
+        if self._written == 3:
+            raise RuntimeError("writer")
+        super().write(frame)
+
+
+@pytest.mark.parametrize("stage", ["scorer", "source", "writer"])
+def test_an_error_of_any_stage_is_raised_and_its_threads_end(stage: str, tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    source = failing_source(7) if stage == "source" else frames(30)
+    scorer = FailingScorer() if stage == "scorer" else IdentityScorer()
+    kind = FailingWriter if stage == "writer" else SegmentWriter
+    with (
+        pytest.raises(RuntimeError, match=stage),
+        kind(tmp_path / "out.mp4", TRACK, range(30), MEZZANINE) as out,
+    ):
+        paint(source, scorer, out, COLOUR)
+    assert set(threading.enumerate()) <= before
+
+
+def test_an_error_stops_the_work_soon(tmp_path: Path) -> None:
+    read = []
+
+    def source() -> Iterator[av.VideoFrame]:
+        for n, frame in enumerate(frames(50)):
+            read.append(n)
+            yield frame
+
+    with pytest.raises(RuntimeError), writer(tmp_path / "out.mp4", 50) as out:
+        paint(source(), FailingScorer(), out, COLOUR)
+    assert len(read) <= 12
+
+
+def test_the_source_is_read_only_a_few_frames_ahead(tmp_path: Path) -> None:
+    read = 0
+
+    def source() -> Iterator[av.VideoFrame]:
+        nonlocal read
+        for frame in frames(40):
+            read += 1
+            yield frame
+
+    ahead = []
+
+    class SlowScorer(IdentityScorer):
+        def __init__(self) -> None:
+            self.done = 0
+
+        def __call__(self, picture: np.ndarray) -> np.ndarray:
+            time.sleep(0.005)
+            ahead.append(read - self.done)
+            self.done += 1
+            return picture
+
+    with writer(tmp_path / "out.mp4", 40) as out:
+        paint(source(), SlowScorer(), out, COLOUR)
+    assert read == 40
+    assert max(ahead) <= 6
+
+
+def test_a_slow_encoder_holds_the_scorer_back(tmp_path: Path) -> None:
+    waiting = []
+
+    class SlowWriter(SegmentWriter):
+        def write(self, frame: av.VideoFrame) -> None:
+            time.sleep(0.005)
+            waiting.append(scorer.done - self._written)
+            super().write(frame)
+
+    class CountingScorer(IdentityScorer):
+        done = 0
+
+        def __call__(self, picture: np.ndarray) -> np.ndarray:
+            self.done += 1
+            return picture
+
+    scorer = CountingScorer()
+    with SlowWriter(tmp_path / "out.mp4", TRACK, range(40), MEZZANINE) as out:
+        paint(frames(40), scorer, out, COLOUR)
+    assert len(waiting) == 40
+    assert max(waiting) <= 7

@@ -1,0 +1,271 @@
+"""The command line, as people use it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import pytest
+import torch
+
+from stylejobs.cli import main
+from stylejobs.media.probe import Limits, probe
+from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.weights import shipped_styles
+from stylejobs_tests.conftest import pattern, run_ffmpeg
+
+Clip = Callable[[str], Path]
+Run = Callable[..., tuple[int, str, str]]
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command; gives its exit status, output and error output."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        status = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return command
+
+
+def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    call = "import sys; from stylejobs.cli import main; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", call, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+@pytest.fixture
+def video(clip: Clip, tmp_path: Path) -> Path:
+    return Path(shutil.copy(clip("late_audio.mp4"), tmp_path / "video.mp4"))
+
+
+def the_error(outcome: tuple[int, str, str], *words: str) -> str:
+    """The one line of an outcome that must be a failure explained."""
+    status, _, error = outcome
+    assert status == 1
+    assert "Traceback" not in error
+    lines = [line for line in error.splitlines() if line and "frames/s" not in line]
+    assert len(lines) == 1, error
+    assert lines[0].startswith("stylejobs: error: ")
+    for word in words:
+        assert word in lines[0]
+    return lines[0]
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_video_is_painted_beside_itself(run: Run, video: Path, style_file: Path) -> None:
+    status, out, error = run("style", video, "--style", style_file, "--device", "cpu")
+    painted = video.with_name("video-random.mp4")
+    assert status == 0
+    assert out.splitlines()[0] == str(painted)
+    assert out.splitlines()[1].startswith("identical: 48 frames, 2.000 s, 160×96")
+    assert "48/48" in error
+    assert "frames/s" in error
+    assert left_in(video.parent) == ["video-random.mp4", "video.mp4"]
+    assert painted.read_bytes() != video.read_bytes()
+
+
+@pytest.mark.parametrize("shards", [1, 7])
+def test_any_number_of_shards_paints_every_frame(
+    shards: int, run: Run, clip: Clip, style_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mp4"
+    source = clip("open_gop.ts")
+    arguments = ["--style", style_file, "--out", out, "--shards", shards]
+    assert run("style", source, *arguments)[0] == 0
+    status, report, _ = run("verify", source, out)
+    assert (status, report.split(",")[0]) == (0, "identical: 48 frames")
+
+
+def test_torch_is_the_other_backend(run: Run, clip: Clip, style_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    arguments = ["--style", style_file, "--out", out, "--backend", "torch"]
+    status, _, error = run("style", clip("single_frame.mp4"), *arguments)
+    assert status == 0
+    assert "torch" in error
+
+
+def test_out_may_be_a_folder(run: Run, video: Path, style_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    status, *_ = run("style", video, "--style", style_file, "--out", tmp_path / "results")
+    assert status == 0
+    assert left_in(tmp_path / "results") == ["video-random.mp4"]
+
+
+def test_sound_that_mp4_cannot_hold_gets_another_container(
+    run: Run, clip: Clip, style_file: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "ulaw.mov"
+    run_ffmpeg(ffmpeg.input(str(clip("cfr.mp4"))), out=source, vcodec="copy", acodec="pcm_mulaw")
+    assert run("style", source, "--style", style_file)[0] == 0
+    assert left_in(tmp_path) == ["ulaw-random.mov", "ulaw.mov"]
+    outcome = run("style", source, "--style", style_file, "--out", tmp_path / "x.mp4")
+    the_error(outcome, "x.mp4", "end in .mov")
+
+
+@pytest.mark.parametrize("name", ["-i.mp4", "a b'c\"d|é.mp4", "12:30.mp4"])
+def test_awkward_names_are_only_names(
+    name: str, clip: Clip, style_file: Path, tmp_path: Path
+) -> None:
+    shutil.copy(clip("single_frame.mp4"), tmp_path / name)
+    child = process("style", "--style", style_file, "--", name, cwd=tmp_path)
+    _out, error = child.communicate(timeout=60)
+    assert child.returncode == 0, error
+    assert f"{Path(name).stem}-random.mp4" in left_in(tmp_path)
+
+
+def test_a_published_checkpoint_is_a_style(run: Run, clip: Clip, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    checkpoint = tmp_path / "mine.pth"
+    torch.save(TransformerNet(4).state_dict(), checkpoint)
+    out = tmp_path / "out.mp4"
+    assert run("style", clip("single_frame.mp4"), "--style", checkpoint, "--out", out)[0] == 0
+    assert probe(out, Limits()).frame_count == 1
+
+
+def test_the_input_is_never_overwritten(
+    run: Run, video: Path, style_file: Path, tmp_path: Path
+) -> None:
+    content = video.read_bytes()
+    alias = tmp_path / "alias.mp4"
+    alias.symlink_to(video)
+    for out in (video, alias, tmp_path / "." / "video.mp4"):
+        the_error(run("style", video, "--style", style_file, "--out", out), "this is the input")
+    assert video.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ["empty", "Upload it again"]),
+        (b"some text, no video", ["broken or no video", "convert it to MP4"]),
+        (None, ["No such file"]),
+    ],
+)
+def test_an_unusable_video_is_explained_in_one_line(
+    content: bytes | None, words: Sequence[str], run: Run, style_file: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.mp4"
+    if content is not None:
+        file.write_bytes(content)
+    the_error(run("style", file, "--style", style_file), str(file), *words)
+    the_error(run("verify", file, file), str(file), *words)
+    assert left_in(tmp_path) == (["x.mp4"] if content is not None else [])
+
+
+def test_an_unusable_style_is_explained_in_one_line(run: Run, video: Path, tmp_path: Path) -> None:
+    file = tmp_path / "noise.pth"
+    file.write_bytes(b"noise")
+    the_error(run("style", video, "--style", file), "noise.pth", "stylejobs styles")
+    the_error(run("style", video, "--style", "nobody"), "nobody: no such style", "Shipped styles")
+    assert left_in(tmp_path) == ["noise.pth", "video.mp4"]
+
+
+def test_a_choice_that_cannot_run_here_is_explained(
+    run: Run, video: Path, style_file: Path
+) -> None:
+    arguments = ["--style", style_file, "--device", "cuda", "--backend", "openvino"]
+    the_error(run("style", video, *arguments), "runs on the CPU")
+
+
+def test_a_missing_folder_is_explained(run: Run, video: Path, style_file: Path) -> None:
+    out = video.parent / "nowhere" / "out.mp4"
+    the_error(run("style", video, "--style", style_file, "--out", out), "no such folder")
+
+
+def test_a_full_disk_leaves_nothing_behind(clip: Clip, style_file: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: writing fails in the same way."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    out = tmp_path / "out.mp4"
+    out.write_bytes(b"an earlier result")
+    child = process(
+        *("style", clip("b_frames.mp4"), "--style", style_file, "--out", out),
+        preexec_fn=limit,
+    )
+    _, error = child.communicate(timeout=60)
+    the_error((child.returncode, "", error), str(out), "File too large", "Free some space")
+    assert left_in(tmp_path) == ["out.mp4"]
+    assert out.read_bytes() == b"an earlier result"
+
+
+def test_ctrl_c_stops_and_leaves_nothing_behind(style_file: Path, tmp_path: Path) -> None:
+    source = tmp_path / "long.mp4"
+    run_ffmpeg(pattern(seconds=60), out=source, vcodec="libx264", preset="ultrafast")
+    child = process("style", source, "--style", style_file)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob(".stylejobs-*/0.mp4")):
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, error = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert error.splitlines()[-1] == "stylejobs: stopped"
+    assert "Traceback" not in error
+    assert left_in(tmp_path) == ["long.mp4"]
+
+
+def test_verify_names_each_difference(run: Run, clip: Clip, tmp_path: Path) -> None:
+    status, out, _ = run("verify", clip("cfr.mp4"), clip("ntsc.mp4"))
+    assert status == 1
+    assert out.splitlines()[0] == "frame count: 60, the source has 48"
+    assert "identical" not in out
+    (tmp_path / "broken.mp4").write_bytes(b"x")
+    status, out, _ = run("verify", clip("cfr.mp4"), tmp_path / "broken.mp4")
+    assert status == 1
+    assert out.startswith("unreadable: ")
+
+
+def test_styles_lists_what_is_shipped(run: Run) -> None:
+    status, out, _ = run("styles")
+    assert status == 0
+    assert [line.split(":")[0] for line in out.splitlines()] == list(shipped_styles())
+    assert all("width" in line for line in out.splitlines())
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from stylejobs.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'av', 'numpy', 'torch', 'openvino', 'dagster'} & set(sys.modules)))"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert "verify" in child.stdout
+    assert child.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("shards", ["0", "-1", "x"])
+def test_a_senseless_number_of_shards_is_a_usage_error(shards: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["style", "x.mp4", "--shards", shards])
+    assert caught.value.code == 2
