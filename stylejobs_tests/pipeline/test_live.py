@@ -1,0 +1,115 @@
+"""The whole pipeline under Dagster's real daemon: uploads in, painted videos out."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+
+from stylejobs.media.verify import compare
+from stylejobs.storage.clips import Clip
+from stylejobs.studio import Studio
+from stylejobs_tests.pipeline.desk import STYLE, Desk
+
+Clips = Callable[[str], Path]
+ROOT = Path(__file__).parents[2]
+PATIENCE = 150.0
+
+
+@pytest.fixture
+def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk in front of a running daemon: videos dropped here are painted by themselves."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv("STYLEJOBS_SETTLE_SECONDS", "0.5")
+    with (tmp_path / "daemon.log").open("wb") as log, DagsterInstance.get() as instance:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield Desk(studio, instance)
+        finally:
+            os.killpg(daemon.pid, signal.SIGINT)
+            try:
+                daemon.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(daemon.pid, signal.SIGKILL)
+
+
+def until(happened: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:.0f} s"
+        time.sleep(0.1)
+
+
+def runs(desk: Desk, clip: Clip) -> list[DagsterRun]:
+    return [
+        r for r in desk.instance.get_runs() if r.tags.get("stylejobs/upload") == clip.upload_path
+    ]
+
+
+def worker_of(desk: Desk, run: DagsterRun) -> int | None:
+    """The process of a run, once it has started to paint."""
+    found = None
+    painting = False
+    for entry in desk.instance.all_logs(run.run_id):
+        if match := re.search(r"Started process for run \(pid: (\d+)\)", entry.message):
+            found = int(match[1])
+        painting |= entry.step_key == "frames"
+    return found if painting else None
+
+
+def test_uploads_that_come_together_change_in_work_or_lose_their_process_are_all_painted(
+    live: Desk, clip: Clips
+) -> None:
+    odd_name = live.drop(clip("vfr.mp4"), '-it\'s "a|b" ü.mp4')
+    replaced = live.drop(clip("large.mp4"), "replaced.mp4")
+    killed = live.drop(clip("large.mp4"), "killed.mp4")
+
+    def paint_run(video: Clip) -> DagsterRun | None:
+        found = [r for r in runs(live, video) if r.job_name == "paint"]
+        return found[-1] if found else None
+
+    def kill() -> bool:
+        run = paint_run(killed)
+        pid = run and worker_of(live, run)
+        if not pid:
+            return False
+        os.kill(pid, signal.SIGKILL)
+        return True
+
+    until(kill, "the start of the run to kill")
+    until(lambda: paint_run(replaced), "the start of the run of the first version")
+    live.drop(clip("ntsc.mp4"), replaced.name)
+
+    sources = {odd_name: "vfr.mp4", replaced: "ntsc.mp4", killed: "large.mp4"}
+    folder = live.studio.store.root / "painted" / STYLE
+
+    def delivered() -> bool:
+        return all(
+            (folder / video.name).exists() and compare(clip(source), folder / video.name) == []
+            for video, source in sources.items()
+        )
+
+    until(delivered, "the delivery of all videos")
+    statuses = [r.status for r in runs(live, killed) if r.job_name == "paint"]
+    assert statuses.count(DagsterRunStatus.SUCCESS) == 1
+    assert statuses.count(DagsterRunStatus.FAILURE) == 1
+    assert list(live.studio.store.list("rejected")) == []
+    before = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+    time.sleep(8)  # more than one tick: nothing starts again by itself
+    assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == before
