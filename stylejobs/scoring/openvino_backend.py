@@ -81,9 +81,9 @@ def build_graph(tensors: Mapping[str, np.ndarray], height: int, width: int) -> o
     for n in range(1, _BLOCKS + 1):
         y = op.relu(layers.norm(layers.conv(x, f"res{n}.conv1"), f"res{n}.in1"))
         x = op.add(layers.norm(layers.conv(y, f"res{n}.conv2"), f"res{n}.in2"), x)
-    x = op.relu(layers.norm(layers.conv(layers.upsample(x), "deconv1"), "in4"))
-    x = op.relu(layers.norm(layers.conv(layers.upsample(x), "deconv2"), "in5"))
-    x = layers.conv(x, "deconv3")
+    x = op.relu(layers.norm(layers.conv_upsampled(x, "deconv1"), "in4"))
+    x = op.relu(layers.norm(layers.conv_upsampled(x, "deconv2"), "in5"))
+    x = layers.conv_in_blocks(x, "deconv3")
     x = op.slice(x, [0, 0], [height, width], [1, 1], [2, 3])
     x = op.clamp(op.round(op.transpose(x, [0, 2, 3, 1]), "half_to_even"), 0.0, 255.0)
     return openvino.Model([op.convert(x, "u8")], [frame], "TransformerNet")
@@ -113,6 +113,27 @@ class _Layers:
         x = op.convolution(x, kernel, [stride, stride], [0, 0], [0, 0], [1, 1])
         return op.add(x, self._constant(f"{name}.conv2d.bias", (1, -1, 1, 1)))
 
+    def conv_in_blocks(self, x: openvino.Node, name: str) -> openvino.Node:
+        """The same as ``conv``, computed for 2×2 pixels at once.
+
+        A CPU computes 16 channels together; three would leave most of them idle. Four pixels of
+        three channels are twelve, at the price of a kernel of 10×10 in place of 9×9.
+        """
+        from openvino import opset13 as op
+
+        weight = self._tensors[f"{name}.conv2d.weight"]
+        outputs, inputs, size, _ = weight.shape
+        kernel = np.zeros((outputs, 2, 2, inputs, size + 1, size + 1), np.float32)
+        for down in (0, 1):
+            for right in (0, 1):
+                kernel[:, down, right, :, down : down + size, right : right + size] = weight
+        kernel = kernel.reshape(-1, inputs, size + 1, size + 1)
+        bias = self._tensors[f"{name}.conv2d.bias"].repeat(4).reshape(1, -1, 1, 1)
+        pad = size // 2
+        x = op.pad(x, [0, 0, pad, pad], [0, 0, pad, pad], "reflect")
+        x = op.convolution(x, op.constant(kernel), [2, 2], [0, 0], [0, 0], [1, 1])
+        return op.depth_to_space(op.add(x, op.constant(bias)), "depth_first", 2)
+
     def norm(self, x: openvino.Node, name: str) -> openvino.Node:
         from openvino import opset13 as op
 
@@ -120,15 +141,26 @@ class _Layers:
         x = op.multiply(x, self._constant(f"{name}.weight", (1, -1, 1, 1)))
         return op.add(x, self._constant(f"{name}.bias", (1, -1, 1, 1)))
 
-    def upsample(self, x: openvino.Node) -> openvino.Node:
+    def conv_upsampled(self, x: openvino.Node, name: str) -> openvino.Node:
+        """Nearest-neighbour upsampling by two and a 3×3 convolution, without the large picture.
+
+        Each of the four pixels that come of one sees only 2×2 different ones: the kernel's rows
+        and columns that fall on the same pixel are added up beforehand.
+        """
         from openvino import opset13 as op
 
-        return op.interpolate(
-            x,
-            np.array([2.0, 2.0], np.float32),
-            "nearest",
-            "scales",
-            axes=[2, 3],
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
+        weight = self._tensors[f"{name}.conv2d.weight"]
+        height, width = (side + 1 for side in list(x.get_output_shape(0))[2:])
+        x = op.pad(x, [0, 0, 1, 1], [0, 0, 1, 1], "edge")
+        merge = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
+        phases = []
+        for down in (0, 1):
+            for right in (0, 1):
+                kernel = np.einsum("oikl,yk,xl->oiyx", weight, merge[down], merge[right])
+                seen = op.slice(x, [down, right], [height + down, width + right], [1, 1], [2, 3])
+                phases.append(
+                    op.convolution(seen, op.constant(kernel), [1, 1], [0, 0], [0, 0], [1, 1])
+                )
+        y = op.concat(phases, 1)
+        y = op.depth_to_space(y, "blocks_first", 2)
+        return op.add(y, self._constant(f"{name}.conv2d.bias", (1, -1, 1, 1)))
