@@ -75,7 +75,7 @@ def _daemon(log: Path) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield daemon
         finally:
-            os.killpg(daemon.pid, signal.SIGINT)
+            os.killpg(daemon.pid, signal.SIGTERM)
             try:
                 daemon.wait(20)
             except subprocess.TimeoutExpired:

@@ -42,7 +42,7 @@ def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         try:
             yield Desk(studio, instance)
         finally:
-            os.killpg(daemon.pid, signal.SIGINT)
+            os.killpg(daemon.pid, signal.SIGTERM)
             try:
                 daemon.wait(30)
             except subprocess.TimeoutExpired:
