@@ -13,7 +13,7 @@ from stylejobs.media.colour import to_rgb
 from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import EncoderSettings, SegmentWriter
 from stylejobs.media.manifest import Manifest
-from stylejobs.media.normalise import normalise
+from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.backends import create_scorer
 from stylejobs.scoring.engine import paint
@@ -48,7 +48,7 @@ def engine(weights: StyleWeights, clip: Path, manifest: Manifest, frames: int) -
         clock = _Clock()
         path = Path(folder) / "painted.mp4"
         with SegmentWriter(path, manifest.video, pts, EncoderSettings()) as writer:
-            source = normalise(read_frames(clip, manifest, pts), manifest.video)
+            source = normalised_frames(clip, manifest, pts)
             busy = paint(source, scorer, writer, manifest.video.colour)
         wall, cpu = clock.per(busy.frames)
     return {

@@ -8,7 +8,6 @@ from dagster import AssetCheckExecutionContext, AssetCheckResult, asset_check
 from stylejobs.assets.failures import explained
 from stylejobs.assets.final_video import final_video
 from stylejobs.media.manifest import Manifest
-from stylejobs.media.mux import final_suffix
 from stylejobs.media.verify import compare_audio, compare_duration, compare_frames
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
@@ -46,7 +45,7 @@ def _compared(
         clip = rules.clip(context.partition_key)
         place = rules.workplace(clip)
         manifest = rules.manifest(place)
-        painted = clip.painted_path(final_suffix(manifest))
+        painted = clip.painted_path(rules.final_suffix(manifest))
         with rules.open_upload(place) as source, rules.store.open_local(painted) as result:
             differences = compare(source, manifest, result)
     return AssetCheckResult(

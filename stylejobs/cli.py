@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stylejobs.media.manifest import Manifest
+    from stylejobs.media.subtitles import LeftOut
     from stylejobs.scoring.scorer import Scorer
 
 _FAILED, _STOPPED = 1, 130
@@ -62,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     style.add_argument("--backend", choices=["auto", "openvino", "torch"], default="auto")
     style.add_argument(
         "--shards", type=_positive, default=1, metavar="N", help="parts to paint one by one"
+    )
+    style.add_argument(
+        "--container",
+        choices=["auto", "mp4", "mov", "mkv"],
+        default="auto",
+        help="of the result (default: MP4 unless the sound needs another)",
     )
     style.set_defaults(command=_style)
 
@@ -118,7 +125,8 @@ def _style(arguments: argparse.Namespace) -> int:
     weights = load_weights(_style_file(arguments.style))
     # The floor of frames a shard is for jobs, where a shard costs a start-up; here N means N.
     manifest = probe(source, Limits(shards=arguments.shards, min_shard_frames=1))
-    name = f"{source.stem}-{weights.name}{final_suffix(manifest)}"
+    suffix = final_suffix(manifest, container=arguments.container)
+    name = f"{source.stem}-{weights.name}{suffix}"
     out = _checked_out(source, arguments.out or source.parent, name)
     try:
         scorer = create_scorer(
@@ -132,9 +140,11 @@ def _style(arguments: argparse.Namespace) -> int:
         raise _CannotDo(str(error)) from None
     # Beside the result, so that the last step is a rename and nothing unfinished has its name.
     with TemporaryDirectory(prefix=".stylejobs-", dir=out.parent) as folder:
-        painted = _paint(source, manifest, scorer, Path(folder), out.suffix)
-        differences = compare(source, painted)
+        painted, left_out = _paint(source, manifest, scorer, Path(folder), out.suffix)
+        differences = compare(source, painted, {each.stream for each in left_out})
         painted.replace(out)
+    for each in left_out:
+        print(f"stylejobs: {each.note}", file=sys.stderr)
     print(_printable(out))
     return _report(differences, manifest)
 
@@ -169,15 +179,19 @@ def _checked_out(source: Path, wanted: Path, name: str) -> Path:
     return out
 
 
-def _paint(source: Path, manifest: Manifest, scorer: Scorer, folder: Path, suffix: str) -> Path:
-    """Paint ``source`` in ``folder``, shard by shard as the jobs do; return the finished file."""
+def _paint(
+    source: Path, manifest: Manifest, scorer: Scorer, folder: Path, suffix: str
+) -> tuple[Path, tuple[LeftOut, ...]]:
+    """Paint ``source`` in ``folder``, shard by shard as the jobs do.
+
+    Returns the finished file and what of the source it does not have.
+    """
     from tqdm import tqdm
 
     from stylejobs.media.audio import audio_suffix, extract_audio
-    from stylejobs.media.decode import read_frames
     from stylejobs.media.encode import EncoderSettings, SegmentWriter
     from stylejobs.media.mux import mux
-    from stylejobs.media.normalise import normalise
+    from stylejobs.media.normalise import normalised_frames
     from stylejobs.scoring.engine import paint
 
     track = manifest.video
@@ -195,7 +209,7 @@ def _paint(source: Path, manifest: Manifest, scorer: Scorer, folder: Path, suffi
             pts = manifest.shard_pts(shard)
             if pts:
                 segment = folder / f"{shard}.mp4"
-                frames = normalise(read_frames(source, manifest, pts), track)
+                frames = normalised_frames(source, manifest, pts)
                 with SegmentWriter(segment, track, pts, EncoderSettings()) as writer:
                     paint(frames, scorer, writer, track.colour, on_frame)
                 segments.append(segment)
@@ -204,8 +218,7 @@ def _paint(source: Path, manifest: Manifest, scorer: Scorer, folder: Path, suffi
         audio = folder / f"audio{audio_suffix(manifest)}"
         extract_audio(source, manifest, audio)
     painted = folder / f"painted{suffix}"
-    mux(manifest, segments, audio, painted)
-    return painted
+    return painted, mux(manifest, source, segments, audio, painted)
 
 
 def _styles(arguments: argparse.Namespace) -> int:

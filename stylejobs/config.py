@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from stylejobs.media.encode import EncoderSettings
-from stylejobs.media.probe import Limits
+from stylejobs.media.container import Container
+from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
+from stylejobs.media.probe import HdrRule, Limits
 from stylejobs.scoring.backends import Backend, Device
 
 _PREFIX = "STYLEJOBS_"
@@ -23,9 +24,16 @@ class Settings(BaseModel):
         min_shard_frames: shorter videos fill fewer partitions.
         shards_per_run: how many partitions one run paints; fewer spread over more machines.
         max_bytes, max_frames, max_seconds, max_pixels: larger uploads are rejected.
+        hdr: ``tonemap`` HDR video to SDR, or ``refuse`` it.
+        repair_damage: paint a damaged video all the same, with the last good frame in place of
+            each that cannot be decoded.
         probe_seconds: how long the sensor may look at one upload.
         settle_seconds: how long an upload must have been at rest.
-        crf, preset: x264's quality and speed for the painted video.
+        container: ``auto`` (MP4 unless the sound needs another), ``mp4``, ``mov`` or ``mkv``.
+        codec: of the painted video: ``h264``, ``hevc`` or ``av1``.
+        crf, preset: the encoder's quality and speed; unset, the codec's: 18 and veryfast for
+            H.264, 20 and veryfast for HEVC, 24 and 8 for AV1.
+        pixel_format: of the painted video: ``auto``, ``yuv420p``, ``yuv444p`` or ``yuv420p10le``.
         device: ``auto``, ``cpu`` or ``cuda``.
         backend: ``auto``, ``openvino`` or ``torch``.
     """
@@ -40,10 +48,15 @@ class Settings(BaseModel):
     max_frames: int = Limits().max_frames
     max_seconds: int = Limits().max_seconds
     max_pixels: int = Limits().max_pixels
+    hdr: HdrRule = "tonemap"
+    repair_damage: bool = False
     probe_seconds: float = 30.0
     settle_seconds: float = 1.0
-    crf: int = EncoderSettings().crf
-    preset: str = EncoderSettings().preset
+    container: Container = "auto"
+    codec: Codec = "h264"
+    crf: int | None = None
+    preset: str | None = None
+    pixel_format: PixelFormat = "auto"
     device: Device = "auto"
     backend: Backend = "auto"
 
@@ -67,4 +80,5 @@ class Settings(BaseModel):
 
     @property
     def encoder(self) -> EncoderSettings:
-        return EncoderSettings(crf=self.crf, preset=self.preset)
+        shared = EncoderSettings.model_fields.keys() & type(self).model_fields.keys()
+        return EncoderSettings(**{field: getattr(self, field) for field in shared})

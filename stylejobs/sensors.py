@@ -33,7 +33,7 @@ from stylejobs.partitions import clips, shard_names
 from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import INBOX, Clip
 from stylejobs.storage.store import StoredObject
-from stylejobs.studio import MissingInput, Recipe, Studio, Superseded
+from stylejobs.studio import MissingInput, Recipe, Studio, Superseded, manifest_version
 
 MAX_UPLOADS_PER_TICK = 10
 MAX_PENDING = 200
@@ -198,7 +198,13 @@ def _take(studio: Studio, clip: Clip, upload: StoredObject, taken: _Taken) -> No
                 assets.manifest.key,
                 partition=clip.key,
                 metadata=manifest_facts(clip, manifest, place.manifest),
-                tags={_DATA_VERSION: place.version},
+                # As if a run had made it, so that a changed setting shows it as stale.
+                tags={
+                    _DATA_VERSION: place.version,
+                    "dagster/code_version": manifest_version(studio.settings),
+                    "dagster/input_data_version/upload": upload.etag,
+                    "dagster/input_event_pointer/upload": "NULL",
+                },
             )
         )
     taken.runs += _runs(studio, clip, place.version, manifest)

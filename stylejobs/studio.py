@@ -17,6 +17,7 @@ from stylejobs.config import Settings
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
+from stylejobs.media.mux import final_suffix
 from stylejobs.scoring.weights import (
     SUFFIXES,
     StyleWeights,
@@ -28,10 +29,10 @@ from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, versio
 from stylejobs.storage.store import FolderStore, StoredObject
 
 # Raise these when the code makes other bytes from the same input.
-FRAMES_VERSION = "1"
-PAINT_VERSION = "1"
+FRAMES_VERSION = "2"
+PAINT_VERSION = "2"
 AUDIO_VERSION = "1"
-FINAL_VERSION = "1"
+FINAL_VERSION = "2"
 
 
 class MissingInput(Exception):
@@ -95,9 +96,11 @@ class Studio:
 
     def version(self, upload: StoredObject) -> str:
         """A hash of all that shapes the manifest and the frames of this upload."""
-        s = self.settings
         return version_of(
-            MANIFEST_FORMAT, FRAMES_VERSION, upload.etag, s.shards, s.min_shard_frames
+            upload.etag,
+            FRAMES_VERSION,
+            self.settings.repair_damage,
+            manifest_version(self.settings),
         )
 
     def workplace(self, clip: Clip) -> Workplace:
@@ -137,8 +140,19 @@ class Studio:
         """
         with self.open_upload(place) as file:
             manifest = probe_guarded(file, self.settings.limits, seconds)
+        # Refuses now what could not be painted or delivered in the end.
+        self.settings.encoder.pixels(manifest.video.width, manifest.video.height)
+        self.final_suffix(manifest)
         self.store.write(place.manifest, manifest.model_dump_json().encode())
         return manifest
+
+    def final_suffix(self, manifest: Manifest) -> str:
+        """The suffix of the final video, in the container that the settings choose.
+
+        Raises:
+            UnusableMedia: it cannot hold the upload's sound.
+        """
+        return final_suffix(manifest, self.settings.codec, self.settings.container)
 
     # Styles
 
@@ -209,6 +223,11 @@ class Studio:
         """Make the clip known by its key; a letter about an earlier version is withdrawn."""
         self.store.write(clip.card_path, clip.model_dump_json().encode())
         self.store.delete(clip.rejection_path)
+
+
+def manifest_version(settings: Settings) -> str:
+    """Changes with the format of manifests and with the settings that shape them."""
+    return version_of(MANIFEST_FORMAT, settings.shards, settings.min_shard_frames, settings.hdr)
 
 
 @lru_cache(maxsize=256)

@@ -13,17 +13,19 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from safetensors.numpy import save_file
 
 from stylejobs.media.audio import audio_suffix, extract_audio
+from stylejobs.media.container import Container
 from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import MEZZANINE, EncoderSettings, SegmentWriter
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.mux import final_suffix, mux
-from stylejobs.media.normalise import normalise
+from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.engine import paint
 from stylejobs.scoring.scorer import IdentityScorer
 from stylejobs.scoring.weights import expected_shapes
 
 SECONDS = 2
+_ENCODER = EncoderSettings()
 _QUICK = {"vcodec": "libx264", "preset": "ultrafast", "pix_fmt": "yuv420p", "g": 12}
 _SOUND = {"acodec": "aac", "audio_bitrate": "48k"}
 
@@ -85,6 +87,10 @@ def _index_first(out: Path) -> None:
 
 def _large(out: Path) -> None:
     run_ffmpeg(pattern(size="320x192", seconds=4), tone(4), out=out, bf=2, **_QUICK, **_SOUND)
+
+
+def _vp8(out: Path) -> None:
+    run_ffmpeg(pattern(), out=out, vcodec="libvpx", **{"auto-alt-ref": 1, "lag-in-frames": 16})
 
 
 def _late_video(out: Path) -> None:
@@ -153,6 +159,50 @@ def _picture(out: Path) -> None:
     run_ffmpeg(pattern(), out=out, **{"frames:v": 1})
 
 
+def interlaced(seconds: float = 1) -> Any:
+    """Upright bars that move from field to field: 24 frames a second of two fields each."""
+    bars = ffmpeg_input(f"color=c=gray:size=160x96:rate=48:duration={seconds}").filter(
+        "geq", lum="40+160*lt(mod(X+3*N,80),40)", cb="128+mod(X+3*N,80)", cr=128
+    )
+    return bars.filter("tinterlace", "interleave_top").filter("setfield", "tff")
+
+
+def _interlaced(out: Path) -> None:
+    options = {**_QUICK, "crf": 4, "flags": "+ildct+ilme", "x264-params": "tff=1:bframes=2"}
+    run_ffmpeg(interlaced(), tone(1), out=out, **options, **_SOUND)
+
+
+def _interlaced_mpeg(out: Path) -> None:
+    options = {"vcodec": "mpeg2video", "qscale:v": 3, "g": 6, "bf": 2, "flags": "+ildct+ilme"}
+    run_ffmpeg(interlaced(), tone(1), out=out, **options, acodec="mp2")
+
+
+def _hdr(out: Path, curve: str) -> None:
+    """A ramp of grey, columns 0 to 219 from black to the signal's peak."""
+    ramp = (
+        ffmpeg_input("nullsrc=size=220x64:rate=24:duration=0.25")
+        .filter("format", "yuv420p10le")
+        .filter("geq", lum="64+4*X", cb=512, cr=512)
+        .filter(
+            "setparams",
+            color_trc=curve,
+            color_primaries="bt2020",
+            colorspace="bt2020nc",
+            range="limited",
+        )
+    )
+    options = {"x265-params": "lossless=1:log-level=error", "pix_fmt": "yuv420p10le"}
+    run_ffmpeg(ramp, out=out, vcodec="libx265", preset="ultrafast", **options)
+
+
+def _pq(out: Path) -> None:
+    _hdr(out, "smpte2084")
+
+
+def _hlg(out: Path) -> None:
+    _hdr(out, "arib-std-b67")
+
+
 _RECIPES: dict[str, Callable[[Path], None]] = {
     "cfr.mp4": _cfr,
     "ntsc.mp4": _ntsc,
@@ -161,6 +211,7 @@ _RECIPES: dict[str, Callable[[Path], None]] = {
     "open_gop.mp4": _open_gop,
     "index_first.mp4": _index_first,
     "large.mp4": _large,
+    "vp8.webm": _vp8,
     "late_video.mp4": _late_video,
     "late_audio.mp4": _late_audio,
     "two_languages.mp4": _two_languages,
@@ -178,6 +229,10 @@ _RECIPES: dict[str, Callable[[Path], None]] = {
     "stream.ts": _b_frames,
     "open_gop.ts": _open_gop,
     "late_audio.ts": _late_audio,
+    "interlaced.mp4": _interlaced,
+    "interlaced.ts": _interlaced_mpeg,
+    "pq.mp4": _pq,
+    "hlg.mp4": _hlg,
     "sound_only.mp4": _sound_only,
     "picture.png": _picture,
 }
@@ -228,7 +283,7 @@ def cut_frames() -> Callable[[Path, Manifest, int, Path], Path]:
     def cut(source: Path, manifest: Manifest, shard: int, out: Path) -> Path:
         pts = manifest.shard_pts(shard)
         with SegmentWriter(out, manifest.video, pts, MEZZANINE) as writer:
-            for frame in normalise(read_frames(source, manifest, pts), manifest.video):
+            for frame in normalised_frames(source, manifest, pts):
                 writer.write(frame)
         return out
 
@@ -236,12 +291,16 @@ def cut_frames() -> Callable[[Path, Manifest, int, Path], Path]:
 
 
 @pytest.fixture(scope="session")
-def paint_clip(
-    cut_frames: Callable[[Path, Manifest, int, Path], Path],
-) -> Callable[[Path, Path, int], Path]:
+def paint_clip(cut_frames: Callable[[Path, Manifest, int, Path], Path]) -> Callable[..., Path]:
     """Takes a video the whole way, in ``shards`` parts, with a model that changes nothing."""
 
-    def run(source: Path, folder: Path, shards: int = 1) -> Path:
+    def run(
+        source: Path,
+        folder: Path,
+        shards: int = 1,
+        settings: EncoderSettings = _ENCODER,
+        container: Container = "auto",
+    ) -> Path:
         manifest = probe(source, Limits(shards=shards, min_shard_frames=1))
         segments = []
         for shard in range(shards):
@@ -251,15 +310,15 @@ def paint_clip(
             lossless = cut_frames(source, manifest, shard, folder / f"frames{shard}.mp4")
             segments.append(folder / f"styled{shard}.mp4")
             cut = probe(lossless, Limits())
-            with SegmentWriter(segments[-1], manifest.video, pts, EncoderSettings()) as writer:
+            with SegmentWriter(segments[-1], manifest.video, pts, settings) as writer:
                 frames = read_frames(lossless, cut, cut.pts)
                 paint(frames, IdentityScorer(), writer, manifest.video.colour)
         audio = None
         if manifest.audio:
             audio = folder / f"audio{audio_suffix(manifest)}"
             extract_audio(source, manifest, audio)
-        out = folder / f"final{final_suffix(manifest)}"
-        mux(manifest, segments, audio, out)
+        out = folder / f"final{final_suffix(manifest, settings.codec, container)}"
+        mux(manifest, source, segments, audio, out)
         return out
 
     return run

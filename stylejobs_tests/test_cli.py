@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,6 @@ def process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        # What a shell starts in the background ignores Ctrl-C, and so do its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 
@@ -218,7 +217,9 @@ def test_a_full_disk_leaves_nothing_behind(clip: Clip, style_file: Path, tmp_pat
 def test_ctrl_c_stops_and_leaves_nothing_behind(style_file: Path, tmp_path: Path) -> None:
     source = tmp_path / "long.mp4"
     run_ffmpeg(pattern(seconds=60), out=source, vcodec="libx264", preset="ultrafast")
-    child = process("style", source, "--style", style_file)
+    # What a shell starts in the background ignores Ctrl-C, and so do its children.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    child = process("style", source, "--style", style_file, preexec_fn=listen)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list(tmp_path.glob(".stylejobs-*/0.mp4")):
         time.sleep(0.02)

@@ -18,7 +18,7 @@ from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Stopwatch, shown
 from stylejobs.assets.styled_frames import styled_frames
 from stylejobs.media.audio import audio_suffix
-from stylejobs.media.mux import final_suffix, mux
+from stylejobs.media.mux import mux
 from stylejobs.partitions import by_clip, clips
 from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import Workplace
@@ -56,13 +56,14 @@ def final_video(context: AssetExecutionContext, studio: StudioResource) -> Mater
         clip = rules.clip(context.partition_key)
         place = rules.workplace(clip)
         recipe = rules.recipe(clip.style)
-        path, frames = deliver(rules, place, recipe)
+        path, frames, left_out = deliver(rules, place, recipe)
     stored = rules.store.head(path)
     facts = {
         "path": path,
         "frames": frames,
         "bytes": stored.size if stored else 0,
         "style": recipe.style,
+        **({"left_out": "\n".join(left_out)} if left_out else {}),
         **watch.facts(frames),
     }
     return MaterializeResult(
@@ -71,8 +72,10 @@ def final_video(context: AssetExecutionContext, studio: StudioResource) -> Mater
     )
 
 
-def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> tuple[str, int]:
-    """Mux the parts of ``place`` and publish the result; return its path and frame count.
+def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> tuple[str, int, tuple[str, ...]]:
+    """Mux the parts of ``place`` and publish the result.
+
+    Returns its path, its frame count and what of the upload it does not have, for people.
 
     Raises:
         MissingInput: a part of this version is not there.
@@ -101,10 +104,11 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> tuple[str, int]
         if part.sha256:
             sound = files.enter_context(store.open_local(sound_path))
         folder = files.enter_context(store.scratch())
-        result = folder / f"final{final_suffix(manifest)}"
+        result = folder / f"final{studio.final_suffix(manifest)}"
         # Leaving open_upload raises if the upload changed: an old version is never delivered.
-        with studio.open_upload(place):
-            mux(manifest, segments, sound, result)
+        with studio.open_upload(place) as source:
+            left_out = mux(manifest, source, segments, sound, result)
         target = place.clip.painted_path(result.suffix)
         store.publish(result, target)
-    return target, manifest.frame_count
+    notes = dict.fromkeys((*manifest.notes, *(each.note for each in left_out)))
+    return target, manifest.frame_count, tuple(notes)

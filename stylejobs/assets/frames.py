@@ -15,9 +15,8 @@ from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
 from stylejobs.assets.versions import common_version
 from stylejobs.media.colour import to_rgb
-from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import MEZZANINE, SegmentWriter
-from stylejobs.media.normalise import normalise
+from stylejobs.media.normalise import normalised_frames
 from stylejobs.partitions import by_clip, clip_and_shard, shard_names, shards
 from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import Workplace
@@ -79,8 +78,9 @@ def cut(studio: Studio, place: Workplace, shard: int) -> Part:
             studio.open_upload(place) as source,
             SegmentWriter(file, manifest.video, pts, MEZZANINE) as writer,
         ):
-            source_frames = read_frames(source, manifest, pts)
-            for index, frame in enumerate(normalise(source_frames, manifest.video)):
+            repair = studio.settings.repair_damage
+            shown = normalised_frames(source, manifest, pts, repair)
+            for index, frame in enumerate(shown):
                 if samples.wants(index):
                     samples.add(to_rgb(frame, manifest.video.colour))
                 writer.write(frame)

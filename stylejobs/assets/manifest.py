@@ -5,16 +5,17 @@ from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 from stylejobs.assets.failures import explained
 from stylejobs.assets.reports import manifest_facts
 from stylejobs.assets.upload import upload
-from stylejobs.media.manifest import MANIFEST_FORMAT
+from stylejobs.config import Settings
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
+from stylejobs.studio import manifest_version
 
 
 @asset(
     partitions_def=clips,
     deps=[upload],
     group_name="painting",
-    code_version=str(MANIFEST_FORMAT),
+    code_version=manifest_version(Settings.from_environment()),
     kinds={"ffmpeg", "json"},
 )
 def manifest(context: AssetExecutionContext, studio: StudioResource) -> MaterializeResult:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stylejobs.media import hdr
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Colour
 
@@ -19,30 +20,40 @@ if TYPE_CHECKING:
 _MATRIX_OF_CODE = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020"}
 _CODE_OF_MATRIX = {"bt709": 1, "bt601": 6, "bt2020": 9}
 _SWSCALE_NAME = {"bt709": "ITU709", "bt601": "ITU601", "bt2020": "BT2020"}
-_UNSPECIFIED = 2
-_PQ, _HLG = 16, 18
+_UNREADABLE_MATRICES = {
+    **{8: "YCgCo", 10: "BT.2020 constant luminance", 11: "Y'D'zD'x", 14: "ICtCp"},
+    **{12: "derived BT.2020", 13: "derived constant luminance", 15: "IPT"},
+}
 _FULL_RANGE = 2
 _HD_LINES = 720
+
+# What HDR becomes.
+SDR = Colour(matrix="bt709", full_range=False, primaries=1, transfer=1, tagged=True)
 
 
 def colour_of(context: VideoCodecContext, height: int) -> Colour:
     """The colour parameters of a decoder; what is not said is guessed as players do.
 
-    Untagged video of 720 lines and more is BT.709, smaller is BT.601.
+    Untagged video of 720 lines and more is BT.709, smaller is BT.601; untagged HDR is BT.2020.
 
     Raises:
-        UnusableMedia: the video is HDR.
+        UnusableMedia: the samples are of a kind that nothing here can decode.
     """
-    if context.color_trc in (_PQ, _HLG):
-        kind = "PQ" if context.color_trc == _PQ else "HLG"
+    if context.colorspace in _UNREADABLE_MATRICES:
         raise UnusableMedia(
-            f"The video is HDR ({kind}), which cannot be painted yet.",
-            "Export it as SDR (BT.709) and upload that.",
+            f"The video's colours are encoded as {_UNREADABLE_MATRICES[context.colorspace]},"
+            " which cannot be read.",
+            "Export it with the BT.709 matrix and upload that.",
         )
     guess = "bt709" if height >= _HD_LINES else "bt601"
+    if context.color_trc in hdr.NAMES:
+        guess = "bt2020"
+    pixels = context.format
+    is_rgb = pixels is not None and (pixels.is_rgb or pixels.has_palette)
+    says_full = context.color_range == _FULL_RANGE or (context.pix_fmt or "").startswith("yuvj")
     return Colour(
         matrix=_MATRIX_OF_CODE.get(context.colorspace, guess),
-        full_range=context.color_range == _FULL_RANGE or (context.pix_fmt or "").startswith("yuvj"),
+        full_range=says_full and not is_rgb,  # RGB becomes YUV of the usual range
         primaries=context.color_primaries,
         transfer=context.color_trc,
         tagged=context.colorspace in _MATRIX_OF_CODE,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection
+from functools import cache
 from math import lcm
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stylejobs.media.errors import UnusableMedia
 
@@ -26,10 +27,14 @@ DEMUXERS = frozenset(
 _FAULTS_OF_THE_MACHINE = frozenset(
     (errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOMEM)
 )
-# In order of preference: what plays in most places first.
-_CONTAINERS = ("mp4", "mov", "matroska")
 _LARGEST_TIMESCALE = 2**31 - 1
+# In order of preference: what plays in most places first.
 _SUFFIX = {"mp4": ".mp4", "mov": ".mov", "matroska": ".mkv"}
+
+# What ffmpeg's list of codecs promises, but its muxer refuses to write.
+_REFUSED = {"mov": frozenset({"av1", "flac", "opus", "truehd", "vp8", "vp9"})}
+
+Container = Literal["auto", "mp4", "mov", "mkv"]
 
 
 def open_media(path: Path) -> av.container.InputContainer:
@@ -47,7 +52,7 @@ def open_media(path: Path) -> av.container.InputContainer:
         container = av.open(
             # An absolute path after "file:" is never taken for a URL or an option.
             f"file:{path.resolve()}",
-            options={"protocol_whitelist": "file", "format_whitelist": _format_whitelist()},
+            options={"protocol_whitelist": "file", "format_whitelist": format_whitelist()},
             metadata_errors="replace",
         )
     except (av.FFmpegError, ValueError) as error:
@@ -66,7 +71,8 @@ def open_media(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _format_whitelist() -> str:
+def format_whitelist() -> str:
+    """The accepted formats as ffmpeg's option of this name wants them."""
     return ",".join(sorted(DEMUXERS))
 
 
@@ -75,22 +81,47 @@ def _cause(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def suffix_for(codecs: Collection[str]) -> str:
+def suffix_for(codecs: Collection[str], container: Container = "auto") -> str:
     """The file suffix of the first of MP4, MOV and MKV that can hold streams of ``codecs``.
+
+    Args:
+        container: the only one to consider, unless it is ``auto``.
 
     Raises:
         UnusableMedia: none of them can.
     """
+    chosen = [s for s in _SUFFIX.values() if container in ("auto", s[1:])]
+    for suffix in chosen:
+        if all(holds(suffix, codec) for codec in codecs):
+            return suffix
+    if container == "auto":
+        raise UnusableMedia(
+            "No container for the result can hold the sound as it is"
+            f" ({', '.join(sorted(codecs))}).",
+            "Convert it to MP4 with AAC sound and upload that.",
+        )
+    refused = sorted(codec for codec in codecs if not holds(chosen[0], codec))
+    raise UnusableMedia(
+        f"The result is to be an {container.upper()} file, which cannot hold {', '.join(refused)}.",
+        "Set the container to 'auto' or 'mkv', or convert the sound to AAC.",
+    )
+
+
+def holds(suffix: str, codec: str) -> bool:
+    """Whether a file with ``suffix`` can hold packets of ``codec``, as ffmpeg names it."""
+    return codec in _holdable(_muxer(suffix))
+
+
+@cache
+def _holdable(muxer: str) -> frozenset[str]:
     import av
 
-    for name in _CONTAINERS:
-        with av.open(os.devnull, "w", format=name) as container:
-            if set(codecs) <= container.supported_codecs:
-                return _SUFFIX[name]
-    raise UnusableMedia(
-        f"No container for the result can hold the sound as it is ({', '.join(sorted(codecs))}).",
-        "Convert it to MP4 with AAC sound and upload that.",
-    )
+    with av.open(os.devnull, "w", format=muxer) as container:
+        return frozenset(container.supported_codecs) - _REFUSED.get(muxer, frozenset())
+
+
+def _muxer(suffix: str) -> str:
+    return next(name for name, known in _SUFFIX.items() if known == suffix.lower())
 
 
 def create_media(path: Path, rates: Collection[int]) -> av.container.OutputContainer:
@@ -105,7 +136,7 @@ def create_media(path: Path, rates: Collection[int]) -> av.container.OutputConta
     """
     import av
 
-    muxer = next(name for name, suffix in _SUFFIX.items() if suffix == path.suffix.lower())
+    muxer = _muxer(path.suffix)
     options = {}
     if muxer != "matroska":
         timescale = lcm(*rates)
@@ -113,3 +144,11 @@ def create_media(path: Path, rates: Collection[int]) -> av.container.OutputConta
             timescale = max(rates)
         options = {"movflags": "+faststart", "movie_timescale": str(timescale)}
     return av.open(str(path), "w", format=muxer, options=options)
+
+
+def suffix_of(result: Path) -> str:
+    """The suffix of the container that a result is in, whatever it is called."""
+    with open_media(result) as container:
+        if container.format.name.startswith("matroska"):
+            return ".mkv"
+        return ".mov" if container.metadata.get("major_brand", "").strip() == "qt" else ".mp4"

@@ -17,5 +17,14 @@ class UnusableMedia(Exception):
         self.remedy = remedy
 
 
+def broken(error: Exception) -> UnusableMedia:
+    """For a file that ffmpeg gave up on, with ffmpeg's own words."""
+    cause = getattr(error, "strerror", None) or error
+    return UnusableMedia(
+        f"The file is broken ({cause}).",
+        "Check that it plays to its end, then upload the whole file again.",
+    )
+
+
 class FramesMismatch(Exception):
     """Decoding a range of frames did not give the frames that the index promises."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pydantic import BaseModel, ConfigDict
 
 # Part of every version hash: raise it when the manifest's meaning changes.
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 
 
 class _Record(BaseModel):
@@ -40,9 +40,14 @@ class VideoTrack(_Record):
         width, height: of a frame as it is shown, pixels: after rotation.
         sample_aspect_ratio: of a shown pixel, (width, height).
         display_matrix: the nine numbers of the container's transform, when there is one.
+        colour: of the frames that are painted and of the result; the source's own, unless it is
+            HDR.
         time_base: seconds a PTS tick, (numerator, denominator).
         frame_rate: average, frames a second, (numerator, denominator).
         decode_to_index: the packets lack usable PTS, so the index came from decoding.
+        interlaced: the source has frames made of two fields, which become one picture.
+        hdr: how the samples of an HDR source encode colour (transfer 16 is PQ, 18 HLG), before
+            they are tone-mapped to ``colour``; None for SDR.
     """
 
     stream: int
@@ -56,6 +61,8 @@ class VideoTrack(_Record):
     time_base: tuple[int, int]
     frame_rate: tuple[int, int]
     decode_to_index: bool
+    interlaced: bool = False
+    hdr: Colour | None = None
 
     @property
     def tick(self) -> Fraction:

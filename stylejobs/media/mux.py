@@ -1,47 +1,74 @@
-"""Stitching: painted segments and the source's sound become the final video.
+"""Stitching: painted segments and all else that is in the source become the final video.
 
-Nothing is re-encoded. Each frame gets the PTS that the source gave it, whatever the segments
-say, so nothing drifts however many segments there are.
+No picture and no sound is re-encoded. Each frame gets the PTS that the source gave it, whatever
+the segments say, so nothing drifts however many segments there are.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from stylejobs.media.container import create_media, open_media, suffix_for
+from stylejobs.media.container import Container, create_media, open_media, suffix_for
 from stylejobs.media.errors import FramesMismatch
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.streams import add_copy, audio_rates
+from stylejobs.media.subtitles import LeftOut, SubtitleFile, take_subtitles
 
 if TYPE_CHECKING:
     from av import AudioStream, Packet, VideoStream
-    from av.container import InputContainer
+    from av.container import InputContainer, OutputContainer
+    from av.container.core import Chapter
+    from av.subtitles.stream import SubtitleStream
+
+# Of the source's container, not of its content.
+_CONTAINERS_OWN_TAGS = {
+    *("encoder", "major_brand", "minor_version", "compatible_brands", "duration"),
+}
 
 
-def final_suffix(manifest: Manifest) -> str:
-    """MP4 where it can hold the source's audio, else MOV, else MKV."""
-    return suffix_for({"h264", *(track.codec for track in manifest.audio)})
+def final_suffix(manifest: Manifest, codec: str = "h264", container: Container = "auto") -> str:
+    """The suffix of the result: by default MP4 where it can hold the audio, else MOV, else MKV.
+
+    Args:
+        codec: of the painted pictures.
+
+    Raises:
+        UnusableMedia: the chosen container cannot hold the source's audio.
+    """
+    return suffix_for({codec, *(track.codec for track in manifest.audio)}, container)
 
 
-def mux(manifest: Manifest, segments: Sequence[Path], audio: Path | None, out: Path) -> None:
+def mux(
+    manifest: Manifest, source: Path, segments: Sequence[Path], audio: Path | None, out: Path
+) -> tuple[LeftOut, ...]:
     """Write ``out`` from the painted ``segments``, in order, and the extracted ``audio``.
+
+    Chapters, global metadata and subtitles are taken from ``source``. Returns what of it had no
+    place in the result, beside ``manifest.notes``.
 
     Args:
         segments: one file for each shard that has frames.
         out: file to write; its suffix chooses the container.
 
     Raises:
-        FramesMismatch: the segments do not hold the manifest's frames.
+        FramesMismatch: the segments do not hold the manifest's frames, or not in one encoding.
     """
-    ranks = [_ranks(segment) for segment in segments]
+    parts = [_read_segment(segment) for segment in segments]
+    ranks = [part.ranks for part in parts]
+    if any(part.headers != parts[0].headers for part in parts):
+        raise FramesMismatch("the segments are not all encoded with the same settings")
     _check_times(manifest, segments, ranks)
     with ExitStack() as files:
+        folder = files.enter_context(TemporaryDirectory(prefix="subtitles-", dir=out.parent))
+        texts, left_out = take_subtitles(source, manifest, out.suffix.lower(), Path(folder))
         sound = files.enter_context(open_media(audio)) if audio else None
         tracks = sound.streams.audio if sound else ()
         rates = [manifest.video.tick.denominator, *audio_rates(tracks)]
@@ -49,21 +76,64 @@ def mux(manifest: Manifest, segments: Sequence[Path], audio: Path | None, out: P
         with open_media(segments[0]) as first:
             video = add_copy(target, first.streams.video[0])
         video.time_base = manifest.video.tick
-        packets: Iterable[Packet] = _video_packets(manifest, segments, ranks, video)
+        if video.codec_context.name == "hevc" and out.suffix.lower() != ".mkv":
+            video.codec_context.codec_tag = "hvc1"  # the only one that Apple's players take
+        packets = [_video_packets(manifest, segments, ranks, video)]
         if sound:
             copies = {track.index: add_copy(target, track) for track in tracks}
-            packets = heapq.merge(packets, _audio_packets(sound, copies), key=_decoding_time)
-        for packet in packets:
+            packets.append(_copied_packets(sound, copies))
+        for text in texts:
+            packets.append(_subtitle_packets(files, target, text))
+        _copy_about(source, manifest, target)
+        for packet in heapq.merge(*packets, key=_decoding_time):
             target.mux(packet)
+    return tuple(left_out)
 
 
-def _ranks(segment: Path) -> list[tuple[Fraction, int]]:
-    """For each packet in decoding order: its time in seconds, and its place when shown."""
+def _copy_about(source: Path, manifest: Manifest, target: OutputContainer) -> None:
+    """Global metadata and chapters."""
+    with open_media(source) as container:
+        for name, value in container.metadata.items():
+            if name.lower() not in _CONTAINERS_OWN_TAGS:
+                target.metadata[name] = value
+        if chapters := chapters_of(container, manifest.start_offset):
+            target.set_chapters(chapters)
+
+
+def chapters_of(container: InputContainer, start_offset: Fraction) -> list[Chapter]:
+    """The chapters whose times are known, in order, earlier by ``start_offset`` seconds."""
+    chapters: list[Chapter] = []
+    for chapter in sorted(container.chapters(), key=lambda c: (c["time_base"] or 0) * c["start"]):
+        if tick := chapter["time_base"]:
+            ticks = round(start_offset / tick)
+            start, end = chapter["start"] - ticks, chapter["end"] - ticks
+            if start >= 0:
+                moved = chapter.copy()
+                moved["start"], moved["end"] = start, max(end, start)
+                chapters.append(moved)
+    return chapters
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A painted segment's packets.
+
+    Attributes:
+        ranks: of each packet, in decoding order, its time in seconds and its place when shown.
+        headers: what a decoder must know before the first packet.
+    """
+
+    ranks: list[tuple[Fraction, int]]
+    headers: bytes | None
+
+
+def _read_segment(segment: Path) -> _Segment:
     with open_media(segment) as container:
         stream = container.streams.video[0]
+        headers = stream.codec_context.extradata
         times = [p.pts * p.time_base for p in container.demux(stream) if p.pts is not None]
     place = {time: rank for rank, time in enumerate(sorted(times))}
-    return [(time, place[time]) for time in times]
+    return _Segment([(time, place[time]) for time in times], headers)
 
 
 def _check_times(
@@ -112,11 +182,22 @@ def _video_packets(
         done += len(frames)
 
 
-def _audio_packets(container: InputContainer, tracks: dict[int, AudioStream]) -> Iterator[Packet]:
-    for packet in container.demux(container.streams.audio):
+def _copied_packets(
+    container: InputContainer, tracks: Mapping[int, AudioStream | SubtitleStream]
+) -> Iterator[Packet]:
+    for packet in container.demux([container.streams[index] for index in tracks]):
         if packet.size:
             packet.stream = tracks[packet.stream_index]
             yield packet
+
+
+def _subtitle_packets(
+    files: ExitStack, target: OutputContainer, text: SubtitleFile
+) -> Iterator[Packet]:
+    """Add the track to ``target`` now; its packets come as they are asked for."""
+    container = files.enter_context(open_media(text.path))
+    stream = container.streams.subtitles[0]
+    return _copied_packets(container, {stream.index: add_copy(target, stream, text.about)})
 
 
 def _decoding_time(packet: Packet) -> Fraction:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from stylejobs.media.colour import colour_of
+from stylejobs.media import hdr
+from stylejobs.media.colour import SDR, colour_of
 from stylejobs.media.container import open_media, suffix_for
-from stylejobs.media.errors import UnusableMedia
+from stylejobs.media.errors import UnusableMedia, broken
+from stylejobs.media.frame_index import frame_index
 from stylejobs.media.manifest import (
     AudioTrack,
     Manifest,
@@ -22,17 +24,23 @@ from stylejobs.media.manifest import (
     split_evenly,
 )
 from stylejobs.media.normalise import swaps_sides
+from stylejobs.media.subtitles import homeless
 from stylejobs.media.truncation import missing_bytes
 
 if TYPE_CHECKING:
     import av.container
     from av.audio.stream import AudioStream
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 
-# Containers that store no PTS: what their packets are given is a guess.
-_WITHOUT_PTS = {"avi", "h264", "hevc", "mjpeg", "mpegvideo"}
 _FREE_RUNNING_CLOCKS = {"mpeg", "mpegts"}
+_UNSPECIFIED = 2  # H.273
+_FIELD_ORDERS = range(2, 6)  # AVFieldOrder, from TT to BT
+_LOOKED_AT = 12  # frames
+
+
+HdrRule = Literal["tonemap", "refuse"]
 
 
 class Limits(BaseModel):
@@ -46,6 +54,7 @@ class Limits(BaseModel):
     max_pixels: int = 4096 * 2304
     shards: int = 8
     min_shard_frames: int = 120
+    hdr: HdrRule = "tonemap"
 
 
 def probe(path: Path, limits: Limits) -> Manifest:
@@ -73,19 +82,27 @@ def probe(path: Path, limits: Limits) -> Manifest:
             )
         try:
             first = _first_frame(container, stream)
+            interlaced = _is_interlaced(container, stream, first)
         except av.FFmpegError as error:
-            raise _broken(error) from None
-        track = _video_track(stream, first, limits)
+            raise broken(error) from None
+        track = _video_track(stream, first, interlaced, limits)
         audio = tuple(_audio_track(s) for s in container.streams.audio if s.codec_context)
-        notes = tuple(_notes(container, track.stream))
+        notes = (
+            *_picture_notes(stream, first.format, track),
+            *_notes(container, track.stream),
+        )
         if audio:
             suffix_for({track.codec for track in audio})  # refuses what no result could hold
         name = container.format.name
         start = _start_seconds(container)
-    index = None if name in _WITHOUT_PTS else _packet_index(path, track.stream, limits)
-    pts, keyframes = index or _decoded_index(path, track.stream, limits)
-    last = last_duration(pts, track.fps, track.tick)
-    seconds = (pts[-1] + last - pts[0]) * track.tick
+    index = frame_index(path, track.stream, limits.max_frames)
+    if index.undecodable:
+        notes += (
+            f"The first {index.undecodable} pictures refer to what is not in the file; they are"
+            " left out, as players do.",
+        )
+    last = last_duration(index.pts, track.fps, track.tick)
+    seconds = (index.pts[-1] + last - index.pts[0]) * track.tick
     if seconds > limits.max_seconds:
         raise UnusableMedia(
             f"The video lasts {float(seconds):,.0f} s; at most {limits.max_seconds:,} s are"
@@ -95,17 +112,19 @@ def probe(path: Path, limits: Limits) -> Manifest:
     return Manifest(
         container=name,
         start_seconds=(start.numerator, start.denominator),
-        video=track.model_copy(update={"decode_to_index": index is None}),
+        video=track.model_copy(update={"decode_to_index": index.by_decoding}),
         audio=audio,
         notes=notes,
-        pts=tuple(pts),
+        pts=index.pts,
         last_frame_ticks=last,
-        keyframe_pts=tuple(keyframes),
-        shard_starts=split_evenly(len(pts), limits.shards, limits.min_shard_frames),
+        keyframe_pts=index.keyframe_pts,
+        shard_starts=split_evenly(len(index.pts), limits.shards, limits.min_shard_frames),
     )
 
 
-def _video_track(stream: VideoStream, first: av.VideoFrame, limits: Limits) -> VideoTrack:
+def _video_track(
+    stream: VideoStream, first: av.VideoFrame, interlaced: bool, limits: Limits
+) -> VideoTrack:
     tick = stream.time_base
     if tick is None:
         raise UnusableMedia("The video has no time base.", "Convert it to MP4 first.")
@@ -113,6 +132,18 @@ def _video_track(stream: VideoStream, first: av.VideoFrame, limits: Limits) -> V
     width, height = first.width, first.height
     ratio = stream.sample_aspect_ratio or Fraction(1)
     colour = colour_of(stream.codec_context, height)
+    is_hdr = colour.transfer in hdr.NAMES
+    if colour.transfer == _UNSPECIFIED and "DOVI_METADATA" in _side_data(first):
+        # Profile 5: its pictures are IPT, which only a Dolby Vision decoder turns into colours.
+        raise UnusableMedia(
+            "The video is Dolby Vision without an HDR10 or HLG picture that others can read.",
+            "Export it as SDR (BT.709) and upload that.",
+        )
+    if is_hdr and limits.hdr == "refuse":
+        raise UnusableMedia(
+            f"The video is HDR ({hdr.NAMES[colour.transfer]}), which cannot be painted.",
+            "Export it as SDR (BT.709) and upload that.",
+        )
     if swaps_sides(matrix):
         width, height, ratio = height, width, 1 / ratio
     if width * height > limits.max_pixels:
@@ -129,10 +160,12 @@ def _video_track(stream: VideoStream, first: av.VideoFrame, limits: Limits) -> V
         height=height,
         sample_aspect_ratio=(ratio.numerator, ratio.denominator),
         display_matrix=matrix,
-        colour=colour,
+        colour=SDR if is_hdr else colour,
         time_base=(tick.numerator, tick.denominator),
         frame_rate=(fps.numerator, fps.denominator),
         decode_to_index=False,
+        interlaced=interlaced,
+        hdr=colour if is_hdr else None,
     )
 
 
@@ -150,14 +183,39 @@ def _start_seconds(container: av.container.InputContainer) -> Fraction:
     )
 
 
+def _picture_notes(stream: VideoStream, pixels: av.VideoFormat, track: VideoTrack) -> Iterator[str]:
+    """What becomes of pictures that are not plain."""
+    # VP8 and VP9 keep transparency beside the pictures, where their decoders do not look.
+    beside = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode")
+    if beside == "1" or any(part.is_alpha for part in pixels.components):
+        yield "Transparency is left out."
+    if track.interlaced:
+        yield "Interlaced: each pair of fields becomes one frame."
+    if track.hdr:
+        yield f"HDR ({hdr.NAMES[track.hdr.transfer]}): tone-mapped to SDR (BT.709)."
+
+
 def _notes(container: av.container.InputContainer, main: int) -> Iterator[str]:
-    """What of the source the result will not have."""
+    """What of the source the result will not have; subtitles only if no result could."""
+    from av.stream import Disposition
+    from av.subtitles.stream import SubtitleStream
+
     for stream in container.streams:
-        if stream.type == "audio" and stream.codec_context:
+        if stream.index == main or (stream.type == "audio" and stream.codec_context):
             continue
-        if stream.index != main:
+        if isinstance(stream, SubtitleStream):
+            if note := homeless(stream):
+                yield note
+        elif not _is_chapter_track(container, stream):
+            cover = stream.disposition & Disposition.attached_pic
             why = " of an unknown codec" if stream.type == "audio" else ""
-            yield f"Stream {stream.index}, {stream.type}{why}, is left out."
+            kind = "cover art" if cover else f"{stream.type}{why}"
+            yield f"Stream {stream.index}, {kind}, is left out."
+
+
+def _is_chapter_track(container: av.container.InputContainer, stream: Stream) -> bool:
+    """Whether it only holds the titles of chapters, which MP4 and MOV keep as text."""
+    return stream.type == "data" and stream.name == "bin_data" and len(container.chapters()) > 0
 
 
 def _audio_track(stream: AudioStream) -> AudioTrack:
@@ -200,69 +258,27 @@ def _first_frame(container: av.container.InputContainer, stream: VideoStream) ->
     )
 
 
+def _is_interlaced(
+    container: av.container.InputContainer, stream: VideoStream, first: av.VideoFrame
+) -> bool:
+    """Whether the stream's header or one of its first frames says so: leaders are often plain."""
+    import av
+
+    if first.interlaced_frame or stream.codec_context.field_order in _FIELD_ORDERS:
+        return True
+    try:
+        following = islice(container.decode(stream), _LOOKED_AT)
+        return any(frame.interlaced_frame for frame in following)
+    except av.FFmpegError:  # damage behind the first frame is found where it matters
+        return False
+
+
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
-    for data in iter(frame.side_data):  # its stubs take it for a plain mapping
-        if data.type.name == "DISPLAYMATRIX":  # type: ignore[attr-defined]
-            return struct.unpack("9i", bytes(data))  # type: ignore[arg-type]
-    return None
+    matrix = _side_data(frame).get("DISPLAYMATRIX")
+    return None if matrix is None else struct.unpack("9i", matrix)
 
 
-def _packet_index(
-    path: Path, stream_index: int, limits: Limits
-) -> tuple[list[int], list[int]] | None:
-    """PTS of every frame and of the keyframes, ascending; None where the packets do not tell.
-
-    They do not when a PTS is missing, or shared by two packets (one for each field).
-    """
-    import av
-
-    pts: list[int | None] = []
-    keyframes = []
-    with open_media(path) as container:
-        try:
-            for packet in container.demux(container.streams[stream_index]):
-                if packet.size == 0 or packet.is_discard:
-                    continue
-                pts.append(packet.pts)
-                if packet.is_keyframe and packet.pts is not None:
-                    keyframes.append(packet.pts)
-                _check_count(len(pts), limits)
-        except av.FFmpegError as error:
-            raise _broken(error) from None
-    known = sorted(p for p in pts if p is not None)
-    complete = 0 < len(known) == len(pts) == len(set(known))
-    return (known, sorted(keyframes)) if complete else None
-
-
-def _decoded_index(path: Path, stream_index: int, limits: Limits) -> tuple[list[int], list[int]]:
-    """The same by decoding the whole stream, for containers whose packets do not tell."""
-    import av
-
-    frames = []
-    with open_media(path) as container:
-        try:
-            stream = next(s for s in container.streams.video if s.index == stream_index)
-            for frame in container.decode(stream):
-                frames.append((frame.pts, frame.key_frame))
-                _check_count(len(frames), limits)
-        except av.FFmpegError as error:
-            raise _broken(error) from None
-    pts = [pts for pts, _ in frames if pts is not None]
-    if len(pts) != len(frames) or any(b <= a for a, b in pairwise(pts)):
-        raise UnusableMedia("The times of the video's frames are unclear.", "Convert it to MP4.")
-    return pts, [time for time, (_, key) in zip(pts, frames, strict=True) if key]
-
-
-def _check_count(frames: int, limits: Limits) -> None:
-    if frames > limits.max_frames:
-        raise UnusableMedia(
-            f"The video has more than {limits.max_frames:,} frames.", "Cut it into shorter videos."
-        )
-
-
-def _broken(error: Exception) -> UnusableMedia:
-    cause = getattr(error, "strerror", None) or error
-    return UnusableMedia(
-        f"The file is broken ({cause}).",
-        "Check that it plays to its end, then upload the whole file again.",
-    )
+def _side_data(frame: av.VideoFrame) -> dict[str, bytes]:
+    """What comes with a frame, by the names of AVFrameSideDataType."""
+    # Its stubs take it for a plain mapping.
+    return {data.type.name: bytes(data) for data in iter(frame.side_data)}  # type: ignore

@@ -11,7 +11,6 @@ import pytest
 
 from stylejobs.media.colour import from_rgb, to_rgb
 from stylejobs.media.decode import read_frames
-from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Colour
 from stylejobs.media.normalise import normalise
 from stylejobs.media.probe import Limits, probe
@@ -182,22 +181,6 @@ def test_the_mezzanine_keeps_every_sample_of_a_plain_video(
         have = read_frames(lossless, cut, cut.pts)
         for before, after in zip(want, have, strict=True):
             assert np.array_equal(before.to_ndarray(), after.to_ndarray())
-
-
-@pytest.mark.parametrize("curve", ["smpte2084", "arib-std-b67"])
-def test_hdr_is_refused_with_a_remedy(curve: str, tmp_path: Path) -> None:
-    source = tmp_path / "hdr.mp4"
-    run_ffmpeg(
-        ffmpeg_input("testsrc2=size=160x96:rate=24:duration=0.25").filter(
-            "setparams", color_trc=curve, color_primaries="bt2020", colorspace="bt2020nc"
-        ),
-        out=source,
-        vcodec="libx264",
-        pix_fmt="yuv420p10le",
-    )
-    with pytest.raises(UnusableMedia, match="HDR") as caught:
-        probe(source, Limits())
-    assert "SDR" in caught.value.remedy
 
 
 def test_normalising_a_plain_video_costs_nothing(clip: Callable[[str], Path]) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from stylejobs.media.colour import to_rgb
-from stylejobs.media.decode import read_frames
 from stylejobs.media.errors import FramesMismatch
 from stylejobs.media.mux import mux
-from stylejobs.media.normalise import normalise
+from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.media.verify import compare
 
@@ -46,7 +45,7 @@ Paint = Callable[[Path, Path, int], Path]
 
 def pictures(path: Path) -> list[np.ndarray]:
     manifest = probe(path, Limits())
-    frames = normalise(read_frames(path, manifest, manifest.pts), manifest.video)
+    frames = normalised_frames(path, manifest, manifest.pts)
     return [to_rgb(frame, manifest.video.colour).astype(np.int16) for frame in frames]
 
 
@@ -94,7 +93,11 @@ def test_a_missing_segment_is_noticed(clip: Clip, paint_clip: Paint, tmp_path: P
     manifest = probe(source, Limits(shards=3, min_shard_frames=1))
     with pytest.raises(FramesMismatch, match="32 frames, the source 48"):
         mux(
-            manifest, [tmp_path / "styled0.mp4", tmp_path / "styled1.mp4"], None, tmp_path / "x.mp4"
+            manifest,
+            source,
+            [tmp_path / "styled0.mp4", tmp_path / "styled1.mp4"],
+            None,
+            tmp_path / "x.mp4",
         )
 
 
@@ -106,4 +109,4 @@ def test_segments_of_uneven_frames_in_the_wrong_order_are_noticed(
     manifest = probe(source, Limits(shards=5, min_shard_frames=1))
     swapped = [tmp_path / f"styled{n}.mp4" for n in (1, 0, 2, 3, 4)]
     with pytest.raises(FramesMismatch, match="not where the source has it"):
-        mux(manifest, swapped, None, tmp_path / "x.mp4")
+        mux(manifest, source, swapped, None, tmp_path / "x.mp4")

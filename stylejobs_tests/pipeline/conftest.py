@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance
+
+# Before the definitions are loaded: the versions of the assets depend on it.
+os.environ["STYLEJOBS_MIN_SHARD_FRAMES"] = "13"
 
 from stylejobs.studio import Studio
 from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
@@ -20,7 +24,6 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style_file: Path) ->
     (store / "styles").mkdir(parents=True)
     shutil.copyfile(style_file, store / "styles" / f"{STYLE}.safetensors")
     monkeypatch.setenv("STYLEJOBS_STORE", str(store))
-    monkeypatch.setenv("STYLEJOBS_MIN_SHARD_FRAMES", "13")
     monkeypatch.setenv("STYLEJOBS_SETTLE_SECONDS", "0")
     return studio_of_environment()
 

@@ -14,7 +14,7 @@ from stylejobs.definitions import defs
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
 from stylejobs_tests.conftest import random_weights
-from stylejobs_tests.pipeline.desk import STYLE, Desk
+from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
 Clips = Callable[[str], Path]
 ALL = (0, 7)
@@ -166,14 +166,30 @@ def test_an_upload_that_changes_in_mid_work_is_delivered_in_its_new_version_only
     assert compare(clip("ntsc.mp4"), desk.paint(video)) == []
 
 
-def test_a_video_with_damage_in_the_middle_is_refused_with_the_time(
-    desk: Desk, clip: Clips, tmp_path: Path
-) -> None:
-    damaged = tmp_path / "damaged.mp4"
+@pytest.fixture
+def damaged(clip: Clips, tmp_path: Path) -> Path:
+    """48 frames, of which some in the middle cannot be decoded."""
+    path = tmp_path / "damaged.mp4"
     content = bytearray(clip("index_first.mp4").read_bytes())
     middle = len(content) // 2
     content[middle : middle + 3000] = bytes(3000)
-    damaged.write_bytes(content)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_damaged_video_is_painted_with_every_frame_where_the_setting_says_so(
+    desk: Desk, damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEJOBS_REPAIR_DAMAGE", "true")
+    desk.studio = studio_of_environment()
+    broken = desk.drop(damaged)
+    desk.tick()
+    assert compare(damaged, desk.paint(broken)) == []
+
+
+def test_a_video_with_damage_in_the_middle_is_refused_with_the_time(
+    desk: Desk, damaged: Path
+) -> None:
     broken = desk.drop(damaged)
     desk.tick()
     result = desk.run("paint", broken, ALL, raises=False)
@@ -219,6 +235,18 @@ def test_a_changed_style_shows_its_painted_frames_as_stale(desk: Desk, video: Cl
     assert stale_assets(desk, video) == {"final_video"}
     desk.run("finish", video)
     assert stale_assets(desk, video) == set()
+
+
+def test_a_changed_setting_shows_the_manifests_made_before_it_as_stale(
+    desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setenv("STYLEJOBS_MIN_SHARD_FRAMES", "20")
+        video = desk.drop(clip("cfr.mp4"))
+        desk.tick()
+    assert "manifest" in stale_assets(desk, video)
+    desk.run("prepare", video)
+    assert "manifest" not in stale_assets(desk, video)
 
 
 def test_a_changed_upload_shows_its_frames_and_sound_as_stale(

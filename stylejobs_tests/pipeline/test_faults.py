@@ -39,7 +39,9 @@ def start(job: str, clip: Clip, max_file_bytes: int | None = None) -> subprocess
 
 
 def scratch_files(studio: Studio) -> list[Path]:
-    return [p for p in (studio.store.root / ".partial").rglob("*") if p.is_file()]
+    # os.walk, because folders vanish meanwhile.
+    found = os.walk(studio.store.root / ".partial")
+    return [Path(folder) / name for folder, _, names in found for name in names]
 
 
 def kill_while_writing(studio: Studio, process: subprocess.Popen[str], name: str) -> None:
