@@ -49,7 +49,7 @@ def main() -> int:
     from dagster import DagsterInstance
 
     try:
-        with DagsterInstance.get() as instance, _daemon(log) as daemon:
+        with DagsterInstance.get() as instance, daemon_running(log) as daemon:
             _wait_for_sensor(instance, daemon)
             print(_paint(instance, daemon, store))
     except DemoFailed as error:
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 @contextmanager
-def _daemon(log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def daemon_running(log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Dagster's daemon and the code server that it starts, in a process group of their own."""
     with log.open("wb") as output:
         daemon = subprocess.Popen(

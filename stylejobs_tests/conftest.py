@@ -253,6 +253,17 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
+@pytest.fixture
+def damaged(clip: Callable[[str], Path], tmp_path: Path) -> Path:
+    """48 frames, of which some in the middle cannot be decoded."""
+    path = tmp_path / "damaged.mp4"
+    content = bytearray(clip("index_first.mp4").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    path.write_bytes(content)
+    return path
+
+
 def random_weights(width: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
     """Weights of a network that was never trained; its pictures fill the range of colours."""
     random = np.random.default_rng(seed)

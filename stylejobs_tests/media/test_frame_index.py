@@ -58,16 +58,6 @@ def test_an_index_over_the_limit_is_refused(clip: Clip) -> None:
         probe(clip("cfr.mp4"), Limits(max_frames=47))
 
 
-@pytest.fixture
-def damaged(clip: Clip, tmp_path: Path) -> Path:
-    path = tmp_path / "damaged.mp4"
-    content = bytearray(clip("index_first.mp4").read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 3000] = bytes(3000)
-    path.write_bytes(content)
-    return path
-
-
 def test_damage_is_named_with_its_time(damaged: Path) -> None:
     manifest = probe(damaged, Limits())
     with pytest.raises(FramesMismatch, match=r"at \d\.\d{3} s"):

@@ -166,17 +166,6 @@ def test_an_upload_that_changes_in_mid_work_is_delivered_in_its_new_version_only
     assert compare(clip("ntsc.mp4"), desk.paint(video)) == []
 
 
-@pytest.fixture
-def damaged(clip: Clips, tmp_path: Path) -> Path:
-    """48 frames, of which some in the middle cannot be decoded."""
-    path = tmp_path / "damaged.mp4"
-    content = bytearray(clip("index_first.mp4").read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 3000] = bytes(3000)
-    path.write_bytes(content)
-    return path
-
-
 def test_a_damaged_video_is_painted_with_every_frame_where_the_setting_says_so(
     desk: Desk, damaged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
+from stylejobs.demo import daemon_running
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
 from stylejobs.studio import Studio
@@ -31,22 +30,9 @@ def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("STYLEJOBS_SETTLE_SECONDS", "0.5")
-    with (tmp_path / "daemon.log").open("wb") as log, DagsterInstance.get() as instance:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield Desk(studio, instance)
-        finally:
-            os.killpg(daemon.pid, signal.SIGTERM)
-            try:
-                daemon.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(daemon.pid, signal.SIGKILL)
+    monkeypatch.chdir(ROOT)  # where the workspace file is
+    with DagsterInstance.get() as instance, daemon_running(tmp_path / "daemon.log"):
+        yield Desk(studio, instance)
 
 
 def until(happened: Callable[[], object], what: str) -> None:
