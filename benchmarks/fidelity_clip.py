@@ -10,13 +10,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from stylejobs.media.audio import audio_suffix, extract_audio
 from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import MEZZANINE, EncoderSettings, SegmentWriter
 from stylejobs.media.errors import FramesMismatch, UnusableMedia
 from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import Manifest
-from stylejobs.media.mux import final_suffix, mux
+from stylejobs.media.mux import final_suffix, mux_with_sound
 from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.media.verify import compare
@@ -60,12 +59,8 @@ def _through_the_pipeline(clip: Path, manifest: Manifest, folder: Path) -> Path:
             source = read_frames(frames, cut, cut.pts)
             paint(source, IdentityScorer(), writer, manifest.video.colour)
         segments.append(styled)
-    audio = None
-    if manifest.audio:
-        audio = folder / f"audio{audio_suffix(manifest)}"
-        extract_audio(clip, manifest, audio)
     result = folder / f"final{final_suffix(manifest)}"
-    mux(manifest, clip, segments, audio, result)
+    mux_with_sound(manifest, clip, segments, result)
     return result
 
 

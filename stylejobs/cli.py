@@ -188,9 +188,8 @@ def _paint(
     """
     from tqdm import tqdm
 
-    from stylejobs.media.audio import audio_suffix, extract_audio
     from stylejobs.media.encode import EncoderSettings, SegmentWriter
-    from stylejobs.media.mux import mux
+    from stylejobs.media.mux import mux_with_sound
     from stylejobs.media.normalise import normalised_frames
     from stylejobs.scoring.engine import paint
 
@@ -213,12 +212,8 @@ def _paint(
                 with SegmentWriter(segment, track, pts, EncoderSettings()) as writer:
                     paint(frames, scorer, writer, track.colour, on_frame)
                 segments.append(segment)
-    audio = None
-    if manifest.audio:
-        audio = folder / f"audio{audio_suffix(manifest)}"
-        extract_audio(source, manifest, audio)
     painted = folder / f"painted{suffix}"
-    return painted, mux(manifest, source, segments, audio, painted)
+    return painted, mux_with_sound(manifest, source, segments, painted)
 
 
 def _styles(arguments: argparse.Namespace) -> int:

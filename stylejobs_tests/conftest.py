@@ -12,12 +12,11 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 from safetensors.numpy import save_file
 
-from stylejobs.media.audio import audio_suffix, extract_audio
 from stylejobs.media.container import Container
 from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import MEZZANINE, EncoderSettings, SegmentWriter
 from stylejobs.media.manifest import Manifest
-from stylejobs.media.mux import final_suffix, mux
+from stylejobs.media.mux import final_suffix, mux_with_sound
 from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.engine import paint
@@ -324,12 +323,8 @@ def paint_clip(cut_frames: Callable[[Path, Manifest, int, Path], Path]) -> Calla
             with SegmentWriter(segments[-1], manifest.video, pts, settings) as writer:
                 frames = read_frames(lossless, cut, cut.pts)
                 paint(frames, IdentityScorer(), writer, manifest.video.colour)
-        audio = None
-        if manifest.audio:
-            audio = folder / f"audio{audio_suffix(manifest)}"
-            extract_audio(source, manifest, audio)
         out = folder / f"final{final_suffix(manifest, settings.codec, container)}"
-        mux(manifest, source, segments, audio, out)
+        mux_with_sound(manifest, source, segments, out)
         return out
 
     return run

@@ -31,14 +31,12 @@ class FrameIndex:
     Attributes:
         pts: of every frame that a decoder gives, in ticks of the stream, ascending.
         keyframe_pts: of the keyframes, ascending.
-        by_decoding: the packets do not tell, so the whole stream was decoded.
         undecodable: pictures at the start that refer to what is not in the file, as in a
             recording that begins in the middle of a group; players do not show them either.
     """
 
     pts: tuple[int, ...]
     keyframe_pts: tuple[int, ...]
-    by_decoding: bool
     undecodable: int = 0
 
 
@@ -58,9 +56,7 @@ def frame_index(path: Path, stream_index: int, max_frames: int) -> FrameIndex:
     if expected != leading + shown:
         return _decoded_index(path, stream_index, max_frames)
     kept = tuple(pts[len(leading) :])
-    return FrameIndex(
-        kept, tuple(p for p in keyframes if p >= kept[0]), False, undecodable=len(leading)
-    )
+    return FrameIndex(kept, tuple(p for p in keyframes if p >= kept[0]), undecodable=len(leading))
 
 
 def _packet_index(
@@ -128,7 +124,7 @@ def _decoded_index(path: Path, stream_index: int, max_frames: int) -> FrameIndex
         raise UnusableMedia(
             "The times of the video's frames are not in order.", "Convert it to MP4 first."
         )
-    return FrameIndex(pts, tuple(time for time, key in frames if key), True)
+    return FrameIndex(pts, tuple(time for time, key in frames if key))
 
 
 def _decoded(path: Path, stream_index: int) -> Iterator[tuple[int, bool]]:

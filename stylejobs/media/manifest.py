@@ -44,7 +44,6 @@ class VideoTrack(_Record):
             HDR.
         time_base: seconds a PTS tick, (numerator, denominator).
         frame_rate: average, frames a second, (numerator, denominator).
-        decode_to_index: the packets lack usable PTS, so the index came from decoding.
         interlaced: the source has frames made of two fields, which become one picture.
         hdr: how the samples of an HDR source encode colour (transfer 16 is PQ, 18 HLG), before
             they are tone-mapped to ``colour``; None for SDR.
@@ -60,7 +59,6 @@ class VideoTrack(_Record):
     colour: Colour
     time_base: tuple[int, int]
     frame_rate: tuple[int, int]
-    decode_to_index: bool
     interlaced: bool = False
     hdr: Colour | None = None
 

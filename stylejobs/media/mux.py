@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from stylejobs.media.audio import audio_suffix, extract_audio
 from stylejobs.media.container import Container, create_media, open_media, suffix_for
 from stylejobs.media.errors import FramesMismatch
 from stylejobs.media.manifest import Manifest
@@ -88,6 +89,18 @@ def mux(
         for packet in heapq.merge(*packets, key=_decoding_time):
             target.mux(packet)
     return tuple(left_out)
+
+
+def mux_with_sound(
+    manifest: Manifest, source: Path, segments: Sequence[Path], out: Path
+) -> tuple[LeftOut, ...]:
+    """As ``mux``, for those who have not taken the sound out of ``source`` before."""
+    if not manifest.audio:
+        return mux(manifest, source, segments, None, out)
+    with TemporaryDirectory(prefix="sound-", dir=out.parent) as folder:
+        audio = Path(folder) / f"audio{audio_suffix(manifest)}"
+        extract_audio(source, manifest, audio)
+        return mux(manifest, source, segments, audio, out)
 
 
 def _copy_about(source: Path, manifest: Manifest, target: OutputContainer) -> None:

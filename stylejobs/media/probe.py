@@ -112,7 +112,7 @@ def probe(path: Path, limits: Limits) -> Manifest:
     return Manifest(
         container=name,
         start_seconds=(start.numerator, start.denominator),
-        video=track.model_copy(update={"decode_to_index": index.by_decoding}),
+        video=track,
         audio=audio,
         notes=notes,
         pts=index.pts,
@@ -163,7 +163,6 @@ def _video_track(
         colour=SDR if is_hdr else colour,
         time_base=(tick.numerator, tick.denominator),
         frame_rate=(fps.numerator, fps.denominator),
-        decode_to_index=False,
         interlaced=interlaced,
         hdr=colour if is_hdr else None,
     )

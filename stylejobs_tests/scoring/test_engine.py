@@ -29,7 +29,6 @@ TRACK = VideoTrack(
     colour=COLOUR,
     time_base=(1, 24),
     frame_rate=(24, 1),
-    decode_to_index=False,
 )
 
 
