@@ -26,6 +26,7 @@ from pydantic import BaseModel
 
 from stylejobs import assets
 from stylejobs.assets.reports import manifest_facts
+from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.jobs import paint, prepare
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
@@ -207,7 +208,7 @@ def _take(studio: Studio, clip: Clip, upload: StoredObject, taken: _Taken) -> No
                 },
             )
         )
-    taken.runs += _runs(studio, clip, place.version, manifest)
+    taken.runs += _runs(studio, clip, upload, manifest)
 
 
 def _examine(studio: Studio, clip: Clip, upload: StoredObject) -> tuple[Recipe, Manifest | None]:
@@ -286,10 +287,11 @@ def _changed_recipes(
 
 
 def _runs(
-    studio: Studio, clip: Clip, version: str, manifest: Manifest | None
+    studio: Studio, clip: Clip, upload: StoredObject, manifest: Manifest | None
 ) -> Iterator[RunRequest]:
     """One run for the sound (and the manifest, if it is still to be made), the rest to paint."""
-    tags = {"stylejobs/upload": clip.upload_path, "stylejobs/version": version}
+    version = studio.version(upload)
+    tags = {"stylejobs/upload": clip.upload_path, UPLOAD_ETAG: upload.etag}
     wanted = [assets.audio.key] if manifest else [assets.manifest.key, assets.audio.key]
     yield RunRequest(
         run_key=f"{clip.key}:{version}:prepare",

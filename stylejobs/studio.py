@@ -103,8 +103,20 @@ class Studio:
             manifest_version(self.settings),
         )
 
-    def workplace(self, clip: Clip) -> Workplace:
-        return Workplace(clip, self.version(self.upload(clip)))
+    def workplace(self, clip: Clip, etag: str | None = None) -> Workplace:
+        """Where the clip's present version is worked on.
+
+        Args:
+            etag: of the upload that the work was started for; None for whatever is there.
+
+        Raises:
+            MissingInput: the upload is gone.
+            Superseded: it is no longer the one that the work was started for.
+        """
+        upload = self.upload(clip)
+        if etag not in (None, upload.etag):
+            raise Superseded(clip)
+        return Workplace(clip, self.version(upload))
 
     @contextmanager
     def open_upload(self, place: Workplace) -> Iterator[Path]:

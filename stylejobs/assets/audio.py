@@ -5,6 +5,7 @@ from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 from stylejobs.assets.failures import explained
 from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Stopwatch, part_facts
+from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.media.audio import audio_suffix, extract_audio
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
@@ -26,7 +27,7 @@ def audio(context: AssetExecutionContext, studio: StudioResource) -> Materialize
     with explained(rules):
         clip = rules.clip(context.partition_key)
         with explained(rules, clip):
-            place = rules.workplace(clip)
+            place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
             path, part = extract(rules, place)
     return MaterializeResult(
         metadata=part_facts(part, path, reused=False),

@@ -25,14 +25,14 @@ from stylejobs.storage.clips import Workplace
 from stylejobs.storage.parts import find_part
 from stylejobs.studio import FINAL_VERSION, MissingInput, Recipe, Studio
 
-# When a part has changed, all are there, and none is in work or has just failed. The manifest
-# does not count: it changes before the parts of a new version are made.
+# When a part has changed, all are there, and none is in work. The manifest does not count: it
+# changes before the parts of a new version are made. A failed part does not count either: the
+# last run of a shard may be one of an upload that was replaced since.
 _parts = AssetSelection.assets(audio, styled_frames)
 _when_all_parts_are_there = (
     AutomationCondition.any_deps_updated().allow(_parts).since_last_handled()
     & ~AutomationCondition.any_deps_missing()
     & ~AutomationCondition.any_deps_in_progress()
-    & ~AutomationCondition.any_deps_match(AutomationCondition.execution_failed())
     & ~AutomationCondition.in_progress()
 )
 

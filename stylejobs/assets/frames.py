@@ -13,6 +13,7 @@ from pydantic import Field
 from stylejobs.assets.failures import explained
 from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
+from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.assets.versions import common_version
 from stylejobs.media.colour import to_rgb
 from stylejobs.media.encode import MEZZANINE, SegmentWriter
@@ -52,7 +53,7 @@ def frames(
         with explained(rules):
             clip = rules.clip(clip_key)
             with explained(rules, clip):
-                place = rules.workplace(clip)
+                place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
                 found = None if config.again else find_part(rules.store, place.frames(shard))
                 part = found or cut(rules, place, shard)
         versions[clip_key] = place.version

@@ -4,7 +4,7 @@ from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
 from stylejobs.assets.failures import explained
 from stylejobs.assets.reports import manifest_facts
-from stylejobs.assets.upload import upload
+from stylejobs.assets.upload import UPLOAD_ETAG, upload
 from stylejobs.config import Settings
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
@@ -27,7 +27,7 @@ def manifest(context: AssetExecutionContext, studio: StudioResource) -> Material
     with explained(rules):
         clip = rules.clip(context.partition_key)
         with explained(rules, clip):
-            place = rules.workplace(clip)
+            place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
             made = rules.make_manifest(place)
     return MaterializeResult(
         metadata=manifest_facts(clip, made, place.manifest),

@@ -12,6 +12,7 @@ from stylejobs.assets.failures import explained
 from stylejobs.assets.frames import backfills, frames
 from stylejobs.assets.recipe import recipe as recipe_spec
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
+from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.assets.versions import common_version
 from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import SegmentWriter
@@ -66,7 +67,7 @@ def styled_frames(
         clip_key, shard = clip_and_shard(key)
         with explained(rules):
             clip = rules.clip(clip_key)
-            place = rules.workplace(clip)
+            place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
             recipe = rules.recipe(clip.style)
             path = place.styled(recipe.version, shard)
             found = None if config.again else find_part(rules.store, path)

@@ -4,6 +4,10 @@ from dagster import AssetSpec
 
 from stylejobs.partitions import clips
 
+# On a run: the version of the upload that it was started for. It stops where that is replaced,
+# and leaves the new version to the runs that were started for it.
+UPLOAD_ETAG = "stylejobs/etag"
+
 upload = AssetSpec(
     "upload",
     partitions_def=clips,

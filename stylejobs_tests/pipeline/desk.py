@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,13 @@ class Desk:
         assets: Sequence[str] = (),
         config: dict[str, Any] | None = None,
         raises: bool = True,
+        tags: Mapping[str, str] | None = None,
     ) -> ExecuteInProcessResult:
         """Run a job for a clip, or for a range of its shards, ends included."""
-        tags: dict[str, str] = {}
+        tags = dict(tags or {})
         if shards is not None:
             first, last = (f"{clip.key}|{shard:02d}" for shard in shards)
-            tags = {
+            tags |= {
                 "dagster/asset_partition_range_start": first,
                 "dagster/asset_partition_range_end": last,
             }

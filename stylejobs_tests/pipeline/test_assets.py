@@ -154,6 +154,20 @@ def test_a_damaged_part_is_never_delivered(desk: Desk, video: Clip) -> None:
     assert digest(desk.painted(video)) == first
 
 
+@pytest.mark.parametrize(("job", "shards"), [("prepare", None), ("paint", (0, 0))])
+def test_a_run_of_a_replaced_upload_leaves_the_new_version_to_its_own_runs(
+    desk: Desk, clip: Clips, video: Clip, job: str, shards: tuple[int, int] | None
+) -> None:
+    (request,) = [r for r in desk.requests if r.job_name == job]
+    desk.drop(clip("ntsc.mp4"), video.name)
+    desk.tick()
+    old = desk.run(job, video, shards, raises=False, tags=request.tags)
+    assert "changed while it was in work" in failure(old)
+    assert old.get_asset_materialization_events() == []
+    new = [r for r in desk.requests if r.job_name == job][-1]
+    assert desk.run(job, video, shards, tags=new.tags).success
+
+
 def test_an_upload_that_changes_in_mid_work_is_delivered_in_its_new_version_only(
     desk: Desk, clip: Clips, video: Clip
 ) -> None:
@@ -247,17 +261,23 @@ def test_a_changed_upload_shows_its_frames_and_sound_as_stale(
     assert {"audio", "frames"} <= stale_assets(desk, video)
 
 
-def test_the_final_video_is_asked_for_once_when_all_parts_are_there(
-    desk: Desk, video: Clip
-) -> None:
+@pytest.fixture
+def requested(desk: Desk) -> Callable[[], int]:
+    """Lets the automation look; says how many final videos it asks for."""
     cursor = None
 
-    def requested() -> int:
+    def look() -> int:
         nonlocal cursor
         result = evaluate_automation_conditions(defs, desk.instance, cursor=cursor)
         cursor = result.cursor
         return result.get_num_requested(AssetKey("final_video"))
 
+    return look
+
+
+def test_the_final_video_is_asked_for_once_when_all_parts_are_there(
+    desk: Desk, video: Clip, requested: Callable[[], int]
+) -> None:
     assert requested() == 0
     desk.run("prepare", video)
     assert requested() == 0
@@ -267,3 +287,17 @@ def test_the_final_video_is_asked_for_once_when_all_parts_are_there(
     assert requested() == 1
     desk.run("finish", video)
     assert requested() == 0
+
+
+def test_a_run_that_comes_too_late_does_not_hold_up_the_final_video_of_the_new_version(
+    desk: Desk, clip: Clips, video: Clip, requested: Callable[[], int]
+) -> None:
+    (late,) = [r for r in desk.requests if r.job_name == "paint"]
+    desk.paint(video)
+    assert requested() == 0
+    desk.drop(clip("ntsc.mp4"), video.name)
+    desk.tick()
+    desk.run("prepare", video)
+    desk.run("paint", video, ALL)
+    assert not desk.run("paint", video, ALL, raises=False, tags=late.tags).success
+    assert requested() == 1
