@@ -39,10 +39,10 @@ def engine(weights: StyleWeights, clip: Path, manifest: Manifest, frames: int) -
     pts = manifest.pts[:frames]
     scorer = create_scorer(weights, manifest.video.height, manifest.video.width)
     picture = to_rgb(next(read_frames(clip, manifest, pts[:1])), manifest.video.colour)
-    scorer(picture)
+    scorer(picture[None])
     clock = _Clock()
     for _ in range(_BARE_RUNS):
-        scorer(picture)
+        scorer(picture[None])
     bare_wall, bare_cpu = clock.per(_BARE_RUNS)
     with tempfile.TemporaryDirectory() as folder:
         clock = _Clock()

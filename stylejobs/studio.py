@@ -18,9 +18,10 @@ from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
 from stylejobs.media.mux import final_suffix
+from stylejobs.scoring.backends import create_scorer
+from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
-    StyleWeights,
     file_digest,
     load_weights,
     shipped_styles,
@@ -200,14 +201,15 @@ class Studio:
         version = version_of(PAINT_VERSION, digest, self.settings.encoder)
         return Recipe(style, f"{style}-{version}", weights)
 
-    def weights(self, recipe: Recipe) -> StyleWeights:
-        """The recipe's weights.
+    def scorer(self, recipe: Recipe, height: int, width: int) -> Scorer:
+        """The recipe's model, made ready for frames of ``height`` × ``width``.
 
         Raises:
-            UnusableStyle: the style's file does not hold any.
+            UnusableStyle: the style's file holds no weights.
         """
         with self._open_weights(recipe.weights) as file:
-            return load_weights(file)
+            weights = load_weights(file)
+        return create_scorer(weights, height, width, self.settings.device, self.settings.backend)
 
     @contextmanager
     def _open_weights(self, weights: str | Path) -> Iterator[Path]:

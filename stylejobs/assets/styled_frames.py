@@ -19,7 +19,6 @@ from stylejobs.media.encode import SegmentWriter
 from stylejobs.media.probe import probe
 from stylejobs.partitions import by_clip, clip_and_shard, shards
 from stylejobs.resources import StudioResource
-from stylejobs.scoring.backends import create_scorer
 from stylejobs.scoring.engine import Busy, paint
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.storage.clips import Workplace
@@ -56,10 +55,7 @@ def styled_frames(
 
     @lru_cache(maxsize=1)
     def scorer_for(recipe: Recipe, height: int, width: int) -> Scorer:
-        settings = rules.settings
-        scorer = create_scorer(
-            rules.weights(recipe), height, width, settings.device, settings.backend
-        )
+        scorer = rules.scorer(recipe, height, width)
         context.log.info("painting with '%s' on %s", recipe.style, scorer.device)
         return scorer
 
@@ -108,9 +104,9 @@ def paint_shard(
     scorer = scorer_for(recipe, manifest.video.height, manifest.video.width)
     samples = Samples(len(pts))
 
-    def after_frame(busy: Busy, picture: "np.ndarray", painted: "np.ndarray") -> None:
+    def after_frame(busy: Busy, picture: "np.ndarray", painted: "np.ndarray | None") -> None:
         if samples.wants(busy.frames - 1):
-            samples.add(picture, painted)
+            samples.add(*(each for each in (picture, painted) if each is not None))
         on_progress(busy.frames, len(pts))
 
     with studio.store.scratch() as folder, studio.store.open_local(place.frames(shard)) as cut:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stylejobs.scoring.scorer import Scores
 from stylejobs.scoring.weights import StyleWeights
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class OpenVINOScorer:
     Args:
         precision: ``bf16``, ``f32``, or None for bf16 where the CPU has instructions for it.
     """
+
+    batch_size = 1
+    workers = 1
 
     def __init__(
         self, weights: StyleWeights, height: int, width: int, precision: str | None = None
@@ -46,10 +50,10 @@ class OpenVINOScorer:
         )
         self._request = compiled.create_infer_request()
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        (painted,) = self._request.infer([picture[np.newaxis]]).values()
+    def __call__(self, pictures: np.ndarray) -> Scores:
+        (painted,) = self._request.infer([pictures]).values()
         # The request writes its next result over this one.
-        return painted[0].copy()
+        return Scores(painted.copy())
 
 
 def usable_cpus() -> int:
