@@ -31,7 +31,7 @@ from stylejobs.storage.store import FolderStore, StoredObject
 
 # Raise these when the code makes other bytes from the same input.
 FRAMES_VERSION = "2"
-PAINT_VERSION = "2"
+PAINT_VERSION = "3"
 AUDIO_VERSION = "1"
 FINAL_VERSION = "2"
 
