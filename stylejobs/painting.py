@@ -147,9 +147,20 @@ class ShardWork:
         ):
             index = probe(cut, settings.limits)
             frames = chain.from_iterable(
-                read_frames(cut, index, index.pts[piece.start : piece.stop]) for piece in pieces
+                read_frames(cut, index, index.pts[first:end]) for first, end in _stretches(pieces)
             )
             return score(frames, scorer, writer.write, manifest.video.colour, after_frame)
+
+
+def _stretches(pieces: Sequence[range]) -> list[tuple[int, int]]:
+    """First and end of the pieces, neighbours in one: each start costs a seek and decoding."""
+    stretches: list[tuple[int, int]] = []
+    for piece in pieces:
+        if stretches and stretches[-1][1] == piece.start:
+            stretches[-1] = (stretches[-1][0], piece.stop)
+        else:
+            stretches.append((piece.start, piece.stop))
+    return stretches
 
 
 class _PieceWriter:
