@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stylejobs.storage.store import FolderStore
+from stylejobs.storage.store import Store
 
 
 class Part(BaseModel):
@@ -33,7 +33,7 @@ class Part(BaseModel):
 
 
 def commit_part(
-    store: FolderStore, path: str, file: Path | None, frames: int, facts: dict[str, Any]
+    store: Store, path: str, file: Path | None, frames: int, facts: dict[str, Any]
 ) -> Part:
     """Publish ``file`` at ``path`` and mark it finished; without a file, mark it empty."""
     store.delete(_marker(path))
@@ -45,7 +45,7 @@ def commit_part(
     return part
 
 
-def find_part(store: FolderStore, path: str) -> Part | None:
+def find_part(store: Store, path: str) -> Part | None:
     """The finished part at ``path``, its content checked against its marker; None if void."""
     if store.head(_marker(path)) is None:
         return None
