@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from stylejobs.config import Settings
@@ -19,6 +18,8 @@ from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
 from stylejobs.media.mux import final_suffix
 from stylejobs.scoring.backends import create_scorer
+from stylejobs.scoring.errors import UnusableModel
+from stylejobs.scoring.models import Model
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
@@ -55,13 +56,14 @@ class Recipe:
     """How a clip is painted.
 
     Attributes:
-        version: ``<style>-<hash>``; changes with the weights and the settings.
-        weights: path in the store, or a file of the package.
+        style: its name, or that of a model of the settings.
+        version: ``<style>-<hash>``; changes with the weights or the model, and the settings.
+        weights: path in the store, or a file of the package; or the model.
     """
 
     style: str
     version: str
-    weights: str | Path
+    weights: str | Path | Model
 
 
 class Studio:
@@ -174,20 +176,23 @@ class Studio:
         for style in self.styles():
             self.store.make_folder(f"{INBOX}/{style}")
 
-    def styles(self) -> dict[str, str | Path]:
-        """Every known style by name: those of the store's ``styles/``, then the shipped ones."""
-        found: dict[str, str | Path] = dict(shipped_styles())
+    def styles(self) -> dict[str, str | Path | Model]:
+        """What videos can be painted with, by name: the models of the settings, the store's
+        ``styles/``, the shipped styles; an earlier one hides a later one of the same name.
+        """
+        found: dict[str, str | Path | Model] = dict(shipped_styles())
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
                 found[path.stem] = file.path
-        return found
+        # Last: who may bring styles must not be able to stand in for the operator's model.
+        return {**found, **self.settings.models}
 
     def recipe(self, style: str) -> Recipe:
         """How to paint with ``style`` now.
 
         Raises:
-            MissingInput: there is no such style.
+            MissingInput: there is no such style, or its model is not there.
         """
         styles = self.styles()
         if style not in styles:
@@ -195,9 +200,14 @@ class Studio:
                 f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
             )
         weights = styles[style]
-        with self._open_weights(weights) as file:
-            facts = file.stat()
-            digest = _digest(file, facts.st_mtime_ns, facts.st_size)
+        if isinstance(weights, Model):
+            try:
+                digest = weights.version()
+            except UnusableModel as error:
+                raise MissingInput(f"The model '{style}' cannot be used. {error}") from None
+        else:
+            with self._open_weights(weights) as file:
+                digest = file_digest(file)
         version = version_of(PAINT_VERSION, digest, self.settings.encoder)
         return Recipe(style, f"{style}-{version}", weights)
 
@@ -205,8 +215,10 @@ class Studio:
         """The recipe's model, made ready for frames of ``height`` × ``width``.
 
         Raises:
-            UnusableStyle: the style's file holds no weights.
+            UnusableModel: the style's file holds no weights, or the model does not run.
         """
+        if isinstance(recipe.weights, Model):
+            return recipe.weights.scorer(height, width, self.settings.device)
         with self._open_weights(recipe.weights) as file:
             weights = load_weights(file)
         return create_scorer(weights, height, width, self.settings.device, self.settings.backend)
@@ -242,10 +254,3 @@ class Studio:
 def manifest_version(settings: Settings) -> str:
     """Changes with the format of manifests and with the settings that shape them."""
     return version_of(MANIFEST_FORMAT, settings.shards, settings.min_shard_frames, settings.hdr)
-
-
-@lru_cache(maxsize=256)
-def _digest(file: Path, modified_ns: int, size: int) -> str:
-    """SHA-256 of a file, kept while its time and size stay the same."""
-    del modified_ns, size  # they are only here to be part of the cache's key
-    return file_digest(file)
