@@ -51,7 +51,7 @@ class ExportedScorer:
         self._device = torch.device("cpu" if device == "cpu" or not has_cuda else "cuda")
         if self._device.type == "cpu":
             torch.set_num_threads(usable_cpus())  # torch does not look at the cgroup's quota
-        load = _load_program if file.suffix == ".pt2" else _load_script
+        load = _load_program if file.suffix.lower() == ".pt2" else _load_script
         self._program, self._dtype, self._layout = load(file, height, width, self._device)
         self._offset = torch.tensor(pixels.offset, device=self._device)
         self._divisor = torch.tensor(pixels.divisor, device=self._device)
@@ -76,7 +76,8 @@ class ExportedScorer:
                 if layout and picture is None:
                     picture = self._as_picture(output, layout)
                 else:
-                    value = output.float() if output.is_floating_point() else output
+                    # numpy has no bfloat16.
+                    value = output.float() if output.dtype == torch.bfloat16 else output
                     data[name] = value.cpu().numpy()
             return scores_of(self._name, picture, data)
 
