@@ -7,20 +7,22 @@ from dagster import AssetCheckExecutionContext, AssetCheckResult, asset_check
 
 from stylejobs.assets.failures import explained
 from stylejobs.assets.final_video import final_video
+from stylejobs.delivery import delivered
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.verify import compare_audio, compare_duration, compare_frames
+from stylejobs.painting import TABLE_SUFFIX
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
-from stylejobs.scoring.records import TABLE_SUFFIX, compare_table
+from stylejobs.scoring.records import compare_table
 
-Compare = Callable[[Path, Manifest, Path], list[str]]
+_Compare = Callable[[Path, Manifest, Path], list[str]]
 
 
 @asset_check(asset=final_video, partitions_def=clips)
 def frames_and_times(
     context: AssetCheckExecutionContext, studio: StudioResource
 ) -> AssetCheckResult:
-    """The final video has every frame of the upload, each at the same time; so has a table."""
+    """The final video has every frame of the upload, each at the same time."""
     return _compared(
         context,
         studio,
@@ -46,29 +48,32 @@ def duration(context: AssetCheckExecutionContext, studio: StudioResource) -> Ass
 def _compared(
     context: AssetCheckExecutionContext,
     studio: StudioResource,
-    compare: Compare,
-    compare_lines: Compare | None = None,
+    compare: _Compare,
+    compare_rows: _Compare | None = None,
 ) -> AssetCheckResult:
-    """Compare the final video with the upload; or its table, of which not all can be asked."""
+    """Compare what was delivered with the upload: each video, and each table if that is asked."""
     rules = studio.get()
+    differences: list[str] = []
+    compared: list[str] = []
     with explained(rules):
         clip = rules.clip(context.partition_key)
         place = rules.workplace(clip)
         manifest = rules.manifest(place)
-        results: dict[str, Compare | None] = {
-            clip.painted_path(rules.final_suffix(manifest)): compare,
-            clip.painted_path(TABLE_SUFFIX): compare_lines,
-        }
-        found = [path for path in results if rules.store.head(path)] or list(results)[:1]
-        differences = []
+        delivery = delivered(rules, place, rules.recipe(clip.style))
         with rules.open_upload(place) as source:
-            for path in found:
-                if asked := results[path]:
+            for path in delivery.files:
+                how = compare_rows if path.endswith(TABLE_SUFFIX) else compare
+                if how:
+                    compared.append(path)
                     with rules.store.open_local(path) as result:
-                        differences += asked(source, manifest, result)
-    said = "Identical to the upload." if any(results[p] for p in found) else "It is a table."
+                        differences += how(source, manifest, result)
+    fine = "Identical to the upload." if compared else "A table of records has none to compare."
     return AssetCheckResult(
         passed=not differences,
-        description="\n".join(differences) or said,
-        metadata={"clip": clip.key, "path": "\n".join(found), "frames": manifest.frame_count},
+        description="\n".join(differences) or fine,
+        metadata={
+            "clip": clip.key,
+            "path": ", ".join(delivery.files),
+            "frames": manifest.frame_count,
+        },
     )

@@ -131,7 +131,8 @@ def _style(arguments: argparse.Namespace) -> int:
     from stylejobs.media.mux import final_suffix, mux_with_sound
     from stylejobs.media.probe import Limits, probe
     from stylejobs.media.verify import compare
-    from stylejobs.scoring.records import TABLE_SUFFIX, compare_table
+    from stylejobs.painting import TABLE_SUFFIX
+    from stylejobs.scoring.records import compare_table
 
     source: Path = arguments.source
     name, scorer_for = _chosen(arguments)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from stylejobs.config import Settings
@@ -23,16 +24,17 @@ from stylejobs.scoring.models import Model
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
+    check_size,
     file_digest,
     load_weights,
     shipped_styles,
 )
 from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, version_of
-from stylejobs.storage.store import FolderStore, StoredObject
+from stylejobs.storage.store import Store, StoredObject
 
 # Raise these when the code makes other bytes from the same input.
 FRAMES_VERSION = "2"
-PAINT_VERSION = "2"
+PAINT_VERSION = "3"
 AUDIO_VERSION = "1"
 FINAL_VERSION = "2"
 
@@ -69,9 +71,9 @@ class Recipe:
 class Studio:
     """The media store with the settings of this deployment."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
-        self.store = FolderStore(Path(settings.store))
+        self.store = store
 
     # Uploads
 
@@ -126,15 +128,21 @@ class Studio:
         """The upload as a local file; what was made from it is void if it changed meanwhile.
 
         Raises:
-            Superseded: on leaving, when the upload is no longer the version of ``place``.
+            Superseded: on entering or leaving, when the upload is no longer the version of
+                ``place``.
         """
+        if not self.store.reads_in_place:
+            self._require_version(place)  # before it is fetched
         try:
             with self.store.open_local(place.clip.upload_path) as file:
                 yield file
         finally:
-            now = self.store.head(place.clip.upload_path)
-            if now is None or self.version(now) != place.version:
-                raise Superseded(place.clip)
+            self._require_version(place)
+
+    def _require_version(self, place: Workplace) -> None:
+        now = self.store.head(place.clip.upload_path)
+        if now is None or self.version(now) != place.version:
+            raise Superseded(place.clip)
 
     def manifest(self, place: Workplace) -> Manifest:
         """The manifest of this version, made now if it is not there yet.
@@ -186,13 +194,14 @@ class Studio:
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
                 found[path.stem] = file.path
         # Last: who may bring styles must not be able to stand in for the operator's model.
-        return {**found, **self.settings.models}
+        return {**found, **dict(self.settings.models)}
 
     def recipe(self, style: str) -> Recipe:
         """How to paint with ``style`` now.
 
         Raises:
-            MissingInput: there is no such style, or its model is not there.
+            MissingInput: there is no such style, its file is too large for one, or its model is
+                not there.
         """
         styles = self.styles()
         if style not in styles:
@@ -200,16 +209,23 @@ class Studio:
                 f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
             )
         weights = styles[style]
-        if isinstance(weights, Model):
-            try:
-                digest = weights.version()
-            except UnusableModel as error:
-                raise MissingInput(f"The model '{style}' cannot be used. {error}") from None
-        else:
-            with self._open_weights(weights) as file:
-                digest = file_digest(file)
+        try:
+            digest = self._weights_digest(weights)
+        except UnusableModel as error:
+            raise MissingInput(f"'{style}' cannot be used. {error}") from None
         version = version_of(PAINT_VERSION, digest, self.settings.encoder)
         return Recipe(style, f"{style}-{version}", weights)
+
+    def _weights_digest(self, weights: str | Path | Model) -> str:
+        if isinstance(weights, Model):
+            return weights.version()
+        if isinstance(weights, Path):
+            return file_digest(weights)
+        found = self.store.head(weights)
+        if found is None:
+            raise MissingInput(f"{weights} is gone.")
+        check_size(weights, found.size)  # before it is fetched
+        return _digest(self.store, weights, found.etag)
 
     def scorer(self, recipe: Recipe, height: int, width: int) -> Scorer:
         """The recipe's model, made ready for frames of ``height`` × ``width``.
@@ -254,3 +270,11 @@ class Studio:
 def manifest_version(settings: Settings) -> str:
     """Changes with the format of manifests and with the settings that shape them."""
     return version_of(MANIFEST_FORMAT, settings.shards, settings.min_shard_frames, settings.hdr)
+
+
+@lru_cache(maxsize=256)
+def _digest(store: Store, path: str, etag: str) -> str:
+    """SHA-256 of a file in the store, kept while its etag stays the same."""
+    del etag  # it is only here to be part of the cache's key
+    with store.open_local(path) as file:
+        return file_digest(file)

@@ -130,17 +130,18 @@ class Model(Pixels):
         return CheckedScorer(scorer, file.name, height, width)
 
 
-def _from_json(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON object of names and models: {error}") from None
+def _pairs(value: Any) -> Any:
+    """A mapping, or the text of a JSON object, as pairs: settings must be hashable."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is no JSON object of names and models: {error}") from None
+    return tuple(value.items()) if isinstance(value, Mapping) else value
 
 
-def _well_named(models: Mapping[str, Model]) -> Mapping[str, Model]:
-    for name in models:
+def _well_named(models: tuple[tuple[str, Model], ...]) -> tuple[tuple[str, Model], ...]:
+    for name, _ in models:
         if not name.isprintable() or "/" in name or name.startswith(".") or not name:
             raise ValueError(f"{name!r} cannot be the name of a folder in the inbox")
         if name in shipped_styles():
@@ -148,5 +149,7 @@ def _well_named(models: Mapping[str, Model]) -> Mapping[str, Model]:
     return models
 
 
-# By the name of their folder in the inbox; the environment has them as JSON.
-Models = Annotated[Mapping[str, Model], BeforeValidator(_from_json), AfterValidator(_well_named)]
+# With the name of its folder in the inbox, each; the environment has them as a JSON object.
+Models = Annotated[
+    tuple[tuple[str, Model], ...], BeforeValidator(_pairs), AfterValidator(_well_named)
+]

@@ -19,7 +19,6 @@ from stylejobs.media.manifest import Manifest
 from stylejobs.scoring.errors import UnusableModel
 from stylejobs.scoring.scorer import Record
 
-TABLE_SUFFIX = ".jsonl"
 # A line is read as a whole by most programs. This holds an embedding of 100,000 numbers.
 MAX_LINE_BYTES = 2**20
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from dagster import ExecuteInProcessResult
 
-from examples import posterise
+from examples import light, posterise
 from stylejobs.media.verify import compare
+from stylejobs.scoring.records import read_records
 from stylejobs.studio import Studio
 from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
@@ -99,7 +100,7 @@ def test_an_upload_for_a_model_that_is_not_there_gets_a_letter(
     video = desk.drop(clip("single_frame.mp4"), style="gone")
     desk.tick()
     letter = desk.studio.store.read(video.rejection_path).decode()
-    assert "The model 'gone' cannot be used." in letter
+    assert "'gone' cannot be used." in letter
     assert "gone.onnx is not there" in letter
     assert desk.requests == []
 
@@ -116,3 +117,19 @@ def test_who_may_upload_cannot_bring_or_replace_a_model(
     studio = set_models(pencil=PENCIL)
     assert "mine" not in studio.styles()
     assert str(studio.recipe("pencil").weights) == PENCIL
+
+
+def test_an_upload_for_a_model_that_makes_data_comes_back_as_a_table(
+    desk: Desk, clip: Clips, set_models: SetModels, tmp_path: Path
+) -> None:
+    light.build(tmp_path / "light.onnx")
+    set_models(light=str(tmp_path / "light.onnx"))
+    video = desk.drop(clip("b_frames.mp4"), style="light")
+    desk.tick()
+    table = desk.paint(video)
+    assert table.name == "b_frames.mp4.jsonl"
+    lines = list(read_records(table))
+    assert [line["frame"] for line in lines] == list(range(48))
+    assert all(0 < line["brightness"] < 1 and len(line["colour"]) == 3 for line in lines)
+    checks = desk.run("finish", video).get_asset_check_evaluations()
+    assert [check.passed for check in checks] == [True] * 3

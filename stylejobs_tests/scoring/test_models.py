@@ -23,7 +23,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, models: Any) -> Settings:
 
 def test_models_are_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     net = {"model": "/nets/net.onnx", "scale": 1, "mean": [0.485, 0.456, 0.406]}
-    models = settings(monkeypatch, {"pencil": "examples.edges:create", "my net": net}).models
+    models = dict(settings(monkeypatch, {"pencil": "examples.edges:create", "my net": net}).models)
     assert {name: str(model) for name, model in models.items()} == {
         "pencil": "examples.edges:create",
         "my net": "/nets/net.onnx",
@@ -37,6 +37,7 @@ def test_models_are_named_in_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     ("models", "words"),
     [
         ("{", "is no JSON object"),
+        ("3", "Input should be a valid tuple"),
         ({"x": "weights.pth"}, "'weights.pth' is no model: give package.module:factory, or"),
         ({"x": {}}, "Field required"),
         ({"x": {"model": "a.onnx", "sclae": 1}}, "sclae"),
