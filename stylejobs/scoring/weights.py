@@ -6,8 +6,11 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from stylejobs.scoring.errors import UnusableModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +24,7 @@ _BLOCKS = 5
 _LEGACY = ("running_mean", "running_var", "num_batches_tracked")
 
 
-class UnusableStyle(Exception):
+class UnusableStyle(UnusableModel):
     """The file holds no weights of the published network. The message is for people."""
 
 
@@ -51,6 +54,14 @@ def shipped_styles() -> dict[str, Path]:
 
 
 def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; kept while its time and size stay the same."""
+    facts = path.stat()
+    return _digest(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, modified_ns: int, size: int) -> str:
+    del modified_ns, size  # they are only here to be part of the cache's key
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
