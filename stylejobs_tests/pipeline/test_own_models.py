@@ -133,3 +133,36 @@ def test_an_upload_for_a_model_that_makes_data_comes_back_as_a_table(
     assert all(0 < line["brightness"] < 1 and len(line["colour"]) == 3 for line in lines)
     checks = desk.run("finish", video).get_asset_check_evaluations()
     assert [check.passed for check in checks] == [True] * 3
+
+
+def test_a_model_that_makes_pictures_and_data_gives_a_video_and_a_table(
+    desk: Desk,
+    clip: Clips,
+    set_models: SetModels,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    studio_root: Path,
+) -> None:
+    (tmp_path / "negative.py").write_text(
+        "from stylejobs.scoring.scorer import Scores\n"
+        "class Negative:\n"
+        "    device, batch_size, workers = 'CPU', 5, 2\n"
+        "    def __call__(self, pictures):\n"
+        "        records = [{'mean': float(picture.mean())} for picture in pictures]\n"
+        "        return Scores(255 - pictures, records)\n"
+        "def create(height, width):\n"
+        "    return Negative()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.2")
+    set_models(negative="negative:create")
+    desk = Desk(studio_of_environment(), desk.instance)
+    video = desk.drop(clip("b_frames.mp4"), style="negative")
+    desk.tick()
+    desk.run("prepare", video)
+    desk.run("paint", video, (0, 7))
+    checks = desk.run("finish", video).get_asset_check_evaluations()
+    assert [check.passed for check in checks] == [True] * 3
+    painted, table = sorted((studio_root / "painted" / "negative").iterdir())
+    assert compare(clip("b_frames.mp4"), painted) == []
+    assert [line["frame"] for line in read_records(table)] == list(range(48))
