@@ -39,6 +39,7 @@ class OpenVINOScorer:
 
         if precision is None:
             precision = "bf16" if "BF16" in _capabilities(openvino.Core()) else "f32"
+        self.precision = precision
         self.device = f"CPU (OpenVINO {precision})"
         compiled = _compile(weights, height, width, precision)
         self._request = compiled.create_infer_request()
@@ -56,11 +57,7 @@ def _compile(
     import openvino
 
     core = openvino.Core()
-    options: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": usable_cpus(),
-        "NUM_STREAMS": "1",
-    }
+    options = cpu_options(precision)
     # All that shapes the model: the code below, the weights, the machine.
     key = hashlib.sha256(Path(__file__).read_bytes())
     for name, tensor in sorted(weights.tensors.items()):
@@ -74,6 +71,15 @@ def _compile(
     compiled = core.compile_model(build_graph(weights.tensors, height, width), "CPU", options)
     cache.store(name, compiled.export_model().getvalue())
     return compiled
+
+
+def cpu_options(precision: str) -> dict[str, Any]:
+    """One picture at a time, with all the CPUs that this process may use."""
+    return {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": usable_cpus(),
+        "NUM_STREAMS": "1",
+    }
 
 
 def _capabilities(core: openvino.Core) -> list[str]:
