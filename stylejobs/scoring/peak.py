@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stylejobs.scoring.cpus import usable_cpus
+
 if TYPE_CHECKING:
     from stylejobs.scoring.scorer import Scorer
     from stylejobs.scoring.weights import StyleWeights
@@ -35,17 +37,24 @@ def peak_gflops(scorer: Scorer) -> float:
     from stylejobs.scoring.openvino_backend import OpenVINOScorer
 
     if isinstance(scorer, OpenVINOScorer):
-        return _fastest(*_openvino_convolution(scorer.precision))
-    return _fastest(*_torch_convolution("cuda" if "float16" in scorer.device else "cpu"))
+        return _fastest(*_openvino_convolution(scorer.precision), _cpu_clock)
+    if "float16" in scorer.device:
+        return _fastest(*_torch_convolution("cuda"), time.perf_counter)
+    return _fastest(*_torch_convolution("cpu"), _cpu_clock)
 
 
-def _fastest(run: Callable[[], object], pictures: int) -> float:
+def _cpu_clock() -> float:
+    """CPU-seconds a CPU: what the wall clock says where nobody else wants them."""
+    return time.process_time() / usable_cpus()
+
+
+def _fastest(run: Callable[[], object], pictures: int, clock: Callable[[], float]) -> float:
     run()
     fastest, end = float("inf"), time.perf_counter() + _SECONDS
     while time.perf_counter() < end:
-        started = time.perf_counter()
+        started = clock()
         run()
-        fastest = min(fastest, time.perf_counter() - started)
+        fastest = min(fastest, clock() - started)
     flop = 2 * pictures * (_CHANNELS * _KERNEL * _SIDE) ** 2
     return flop / fastest / 1e9
 
