@@ -1,4 +1,4 @@
-"""The command line: paint one file, list the styles, compare two files. No Dagster involved.
+"""The command line: paint a file, list styles, compare files, measure. No Dagster involved.
 
 Imports that take time stay inside the functions, so that ``--help`` answers at once.
 """
@@ -67,8 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     style.add_argument(
         "--out", type=Path, help="file to write (default: beside IN, with the style's name)"
     )
-    style.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    style.add_argument("--backend", choices=["auto", "openvino", "torch"], default="auto")
+    _add_runtime(style)
     style.add_argument(
         "--shards", type=_positive, default=1, metavar="N", help="parts to paint one by one"
     )
@@ -87,7 +86,27 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("source", type=Path, metavar="SOURCE")
     verify.add_argument("result", type=Path, metavar="RESULT")
     verify.set_defaults(command=_verify)
+
+    bench = commands.add_parser("bench", help="measure how fast this machine paints")
+    bench.add_argument(
+        "source", type=Path, nargs="?", metavar="CLIP", help="(default: the shipped sample)"
+    )
+    bench.add_argument("--style", metavar="NAME_OR_CHECKPOINT", help="as for 'style'")
+    bench.add_argument(
+        "--frames", type=_positive, default=96, metavar="N", help="to paint (default: 96)"
+    )
+    _add_runtime(bench)
+    bench.add_argument(
+        "--reference", action="store_true", help="compare with a plain torch loop too"
+    )
+    bench.add_argument("--json", action="store_true", help="print JSON, for machines")
+    bench.set_defaults(command=_bench)
     return parser
+
+
+def _add_runtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--backend", choices=["auto", "openvino", "torch"], default="auto")
 
 
 def _positive(text: str) -> int:
@@ -309,6 +328,32 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     differences = compare(arguments.source, arguments.result)
     return _report(differences, probe(arguments.source, NO_LIMITS))
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from stylejobs.media.probe import Limits, probe
+    from stylejobs.scoring.bench import SAMPLE, BenchFailed, Case, measure, report
+    from stylejobs.scoring.weights import load_weights
+
+    arguments.source = clip = arguments.source or SAMPLE
+    style = _style_file(arguments.style)
+    # Looked at here, so that a wrong file is explained before anything is started.
+    load_weights(style)
+    frames = min(arguments.frames, probe(clip, Limits()).frame_count)
+    case = Case(str(clip), str(style), frames, arguments.device, arguments.backend)
+
+    def progress(what: str) -> None:
+        print(f"stylejobs: {what}", file=sys.stderr)
+
+    try:
+        figures = measure(case, arguments.reference, progress)
+    except BenchFailed as error:
+        raise _CannotDo(f"The benchmark failed: {error}") from None
+    print(json.dumps(asdict(figures), indent=2) if arguments.json else report(figures))
+    return 0
 
 
 def _report(differences: Sequence[str], manifest: Manifest) -> int:

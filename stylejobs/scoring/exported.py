@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stylejobs.scoring.cpus import usable_cpus
 from stylejobs.scoring.errors import UnusableModel, cause
-from stylejobs.scoring.openvino_backend import usable_cpus
 from stylejobs.scoring.scorer import Scores
 from stylejobs.scoring.tensors import Layout, Pixels, input_layout, picture_layout, scores_of
 

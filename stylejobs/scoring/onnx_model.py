@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stylejobs.scoring.cpus import usable_cpus
 from stylejobs.scoring.errors import UnusableModel, cause
-from stylejobs.scoring.openvino_backend import usable_cpus
 from stylejobs.scoring.scorer import Scores
 from stylejobs.scoring.tensors import Pixels, input_layout, picture_layout, scores_of
 
