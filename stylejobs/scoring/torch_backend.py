@@ -132,17 +132,16 @@ class TorchScorer:
             torch.cuda.empty_cache()
 
     def _paint_whole(self, pictures: Tensor) -> Tensor:
-        if not self._compiled:
-            return self._whole(pictures)
-        try:
-            return self._whole(pictures)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            warn_once("Going on without torch.compile, which does not work here", error)
-            self._compiled = False
-            self._whole = _Whole(self._net)
-            return self._whole(pictures)
+        if self._compiled:
+            try:
+                return self._whole(pictures)
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                warn_once("Going on without torch.compile, which does not work here", error)
+                self._compiled = False
+                self._whole = _Whole(self._net)
+        return self._whole(pictures)
 
     def _in_strips(self, pictures: Tensor) -> Tensor:
         x = _padded(pictures.permute(0, 3, 1, 2))
