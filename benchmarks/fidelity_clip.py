@@ -92,14 +92,13 @@ def _thumbnails(path: Path, manifest: Manifest, stream: int) -> np.ndarray:
     video = manifest.video
     side = "full" if video.colour.full_range else "limited"
     width, height = (min(16, max(1, n // _CELL)) for n in (video.width, video.height))
-    scale = (
-        f"scale={width}:{height}:flags=area+accurate_rnd"
-        f":in_color_matrix={video.colour.matrix}:in_range={side}"
-    )
+    # RGB first: scaled along with its colours, each sampling of chroma lies somewhere else.
+    rgb = f"scale=in_color_matrix={video.colour.matrix}:in_range={side}:flags=accurate_rnd"
+    small = f"{rgb},format=gbrp,scale={width}:{height}:flags=area,format=rgb24"
     command = [
         *(get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", f"file:{path.resolve()}"),
         *("-map", f"0:{stream}", "-fps_mode", "passthrough"),
-        *("-vf", f"{scale},format=rgb24", "-f", "rawvideo", "-"),
+        *("-vf", small, "-f", "rawvideo", "-"),
     ]
     try:
         run = subprocess.run(command, capture_output=True, timeout=_SHOW_SECONDS, check=False)

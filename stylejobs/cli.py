@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from stylejobs.media.encode import EncoderSettings
     from stylejobs.media.manifest import Manifest
     from stylejobs.media.subtitles import LeftOut
     from stylejobs.scoring.scorer import Scorer
@@ -70,6 +71,38 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="of the result (default: MP4 unless the sound needs another)",
     )
+    style.add_argument(
+        "--codec",
+        choices=["h264", "hevc", "av1"],
+        default="h264",
+        help="of the result (default: h264, which plays everywhere)",
+    )
+    style.add_argument(
+        "--crf",
+        type=int,
+        metavar="N",
+        help="quality, lower is better (default: 18 for H.264, 20 for HEVC, 24 for AV1)",
+    )
+    style.add_argument(
+        "--preset", help="speed of the encoder (default: veryfast; 8 for AV1)", metavar="NAME"
+    )
+    style.add_argument(
+        "--pixel-format",
+        choices=["auto", "yuv420p", "yuv444p", "yuv420p10le"],
+        default="auto",
+        help="of the result (default: 4:2:0 where the size allows it)",
+    )
+    style.add_argument(
+        "--hdr",
+        choices=["tonemap", "refuse"],
+        default="tonemap",
+        help="what becomes of PQ and HLG video: SDR by BT.2390, or an error (default: tonemap)",
+    )
+    style.add_argument(
+        "--repair-damage",
+        action="store_true",
+        help="paint a damaged video, with the last good frame in place of each bad one",
+    )
     style.set_defaults(command=_style)
 
     styles = commands.add_parser("styles", help="list the shipped styles")
@@ -124,8 +157,11 @@ def _style(arguments: argparse.Namespace) -> int:
     source: Path = arguments.source
     weights = load_weights(_style_file(arguments.style))
     # The floor of frames a shard is for jobs, where a shard costs a start-up; here N means N.
-    manifest = probe(source, Limits(shards=arguments.shards, min_shard_frames=1))
-    suffix = final_suffix(manifest, container=arguments.container)
+    limits = Limits(shards=arguments.shards, min_shard_frames=1, hdr=arguments.hdr)
+    manifest = probe(source, limits)
+    encoder = _encoder(arguments)
+    encoder.pixels(manifest.video.width, manifest.video.height)  # refuses what it cannot encode
+    suffix = final_suffix(manifest, arguments.codec, arguments.container)
     name = f"{source.stem}-{weights.name}{suffix}"
     out = _checked_out(source, arguments.out or source.parent, name)
     try:
@@ -140,13 +176,30 @@ def _style(arguments: argparse.Namespace) -> int:
         raise _CannotDo(str(error)) from None
     # Beside the result, so that the last step is a rename and nothing unfinished has its name.
     with TemporaryDirectory(prefix=".stylejobs-", dir=out.parent) as folder:
-        painted, left_out = _paint(source, manifest, scorer, Path(folder), out.suffix)
+        job = _Job(source, manifest, encoder, arguments.repair_damage)
+        painted, left_out = _paint(job, scorer, Path(folder), out.suffix)
         differences = compare(source, painted, {each.stream for each in left_out})
         painted.replace(out)
     for each in left_out:
         print(f"stylejobs: {each.note}", file=sys.stderr)
     print(_printable(out))
     return _report(differences, manifest)
+
+
+def _encoder(arguments: argparse.Namespace) -> EncoderSettings:
+    from pydantic import ValidationError
+
+    from stylejobs.media.encode import EncoderSettings
+
+    try:
+        return EncoderSettings(
+            codec=arguments.codec,
+            crf=arguments.crf,
+            preset=arguments.preset,
+            pixel_format=arguments.pixel_format,
+        )
+    except ValidationError as error:
+        raise _CannotDo(error.errors()[0]["msg"].removeprefix("Value error, ") + ".") from None
 
 
 def _style_file(name: str | None) -> Path:
@@ -179,20 +232,28 @@ def _checked_out(source: Path, wanted: Path, name: str) -> Path:
     return out
 
 
+class _Job(NamedTuple):
+    source: Path
+    manifest: Manifest
+    encoder: EncoderSettings
+    repair: bool
+
+
 def _paint(
-    source: Path, manifest: Manifest, scorer: Scorer, folder: Path, suffix: str
+    job: _Job, scorer: Scorer, folder: Path, suffix: str
 ) -> tuple[Path, tuple[LeftOut, ...]]:
-    """Paint ``source`` in ``folder``, shard by shard as the jobs do.
+    """Paint the source in ``folder``, shard by shard as the jobs do.
 
     Returns the finished file and what of the source it does not have.
     """
     from tqdm import tqdm
 
-    from stylejobs.media.encode import EncoderSettings, SegmentWriter
+    from stylejobs.media.encode import SegmentWriter
     from stylejobs.media.mux import mux_with_sound
     from stylejobs.media.normalise import normalised_frames
     from stylejobs.scoring.engine import paint
 
+    source, manifest, encoder, repair = job
     track = manifest.video
     segments = []
 
@@ -208,8 +269,8 @@ def _paint(
             pts = manifest.shard_pts(shard)
             if pts:
                 segment = folder / f"{shard}.mp4"
-                frames = normalised_frames(source, manifest, pts)
-                with SegmentWriter(segment, track, pts, EncoderSettings()) as writer:
+                frames = normalised_frames(source, manifest, pts, repair)
+                with SegmentWriter(segment, track, pts, encoder) as writer:
                     paint(frames, scorer, writer, track.colour, on_frame)
                 segments.append(segment)
     painted = folder / f"painted{suffix}"

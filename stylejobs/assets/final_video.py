@@ -19,11 +19,12 @@ from stylejobs.assets.reports import Stopwatch, shown
 from stylejobs.assets.styled_frames import styled_frames
 from stylejobs.media.audio import audio_suffix
 from stylejobs.media.mux import mux
+from stylejobs.media.verify import compare_all
 from stylejobs.partitions import by_clip, clips
 from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import Workplace
 from stylejobs.storage.parts import find_part
-from stylejobs.studio import FINAL_VERSION, MissingInput, Recipe, Studio
+from stylejobs.studio import FINAL_VERSION, MissingInput, NotIdentical, Recipe, Studio
 
 # When a part has changed, all are there, and none is in work. The manifest does not count: it
 # changes before the parts of a new version are made. A failed part does not count either: the
@@ -79,6 +80,7 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> tuple[str, int,
 
     Raises:
         MissingInput: a part of this version is not there.
+        NotIdentical: the result is not the upload, painted; nothing is published.
     """
     store = studio.store
     manifest = studio.manifest(place)
@@ -108,6 +110,9 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> tuple[str, int,
         # Leaving open_upload raises if the upload changed: an old version is never delivered.
         with studio.open_upload(place) as source:
             left_out = mux(manifest, source, segments, sound, result)
+            dropped = {each.stream for each in left_out}
+            if differences := compare_all(source, manifest, result, dropped):
+                raise NotIdentical(place.clip, differences)
         target = place.clip.painted_path(result.suffix)
         store.publish(result, target)
     notes = dict.fromkeys((*manifest.notes, *(each.note for each in left_out)))

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Containers that store no PTS: what their packets are given is a guess.
 _WITHOUT_PTS = {"avi", "h264", "hevc", "mjpeg", "mpegvideo"}
+# Those that find their way after a jump. In all others, or where the palette came with the first
+# packet, frames are read from the start of the file.
+_SEEKABLE = {"asf", "avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpegts", "mxf"}
 # VP8 hides reference pictures in packets of their own.
 _WITH_HIDDEN_PICTURES = {"vp8"}
 # Enough to see past the pictures before the first keyframe, and all of a short clip: these
@@ -36,7 +39,7 @@ class FrameIndex:
 
     Attributes:
         pts: of every frame that a decoder gives, in ticks of the stream, ascending.
-        keyframe_pts: of the keyframes, ascending.
+        keyframe_pts: where decoding can start, ascending.
         counted: the frames do not carry these times; the nth that a decoder gives has the nth.
         undecodable: pictures at the start that refer to what is not in the file, as in a
             recording that begins in the middle of a group; players do not show them either.
@@ -93,7 +96,7 @@ def _index(
     clean = None if shown.first_clean is None else pts[shown.first_clean]
     return FrameIndex(
         pts=pts,
-        keyframe_pts=keyframes,
+        keyframe_pts=keyframes if shown.is_seekable else (),
         counted=counted,
         undecodable=undecodable,
         interlaced=shown.interlaced,
@@ -165,6 +168,7 @@ class _Shown:
         durations: of each frame in ticks, 0 where it is not known.
         keyframes: PTS of the keyframes.
         first_clean: place of the first frame for which the decoder had to make nothing up.
+        is_seekable: whether decoding can start at a keyframe.
         is_all: whether the end of the stream was reached.
         is_whole: whether every packet behind the first frame could be decoded.
         frame_ticks: how long a frame lasts on average.
@@ -177,6 +181,7 @@ class _Shown:
     interlaced: bool = False
     sizes: dict[tuple[int, int], None] = field(default_factory=dict)
     first_clean: int | None = None
+    is_seekable: bool = True
     is_all: bool = True
     is_whole: bool = True
 
@@ -188,6 +193,7 @@ class _Shown:
         if frame.key_frame and frame.pts is not None:
             self.keyframes.append(frame.pts)
         self.interlaced |= frame.interlaced_frame
+        self.is_seekable &= not frame.format.has_palette
         self.sizes[frame.width, frame.height] = None
 
 
@@ -200,6 +206,7 @@ def _decode(path: Path, stream_index: int, max_frames: int, whole: bool) -> _Sho
         stream.thread_type = "AUTO"
         fps = stream.average_rate or stream.guessed_rate or Fraction(25)
         shown = _Shown(1 / fps / (stream.time_base or Fraction(1, 25)))
+        shown.is_seekable = container.format.name in _SEEKABLE
         for packet in container.demux(stream):
             try:
                 for frame in stream.decode(packet):

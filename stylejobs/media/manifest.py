@@ -97,7 +97,7 @@ class Manifest(_Record):
         notes: what of the source the result will not have, for people.
         pts: presentation time of every frame in ticks of ``video.time_base``, ascending.
         last_frame_ticks: how long the last frame is shown.
-        keyframe_pts: where decoding can start, ascending.
+        keyframe_pts: where decoding can start beside the start of the file, ascending.
         counted: the frames do not carry their times; the nth that a decoder gives has the nth.
         first_clean_pts: the first frame that a decoder gives whole, as far as they were looked
             at; a recording may begin with some that refer to what is not in the file.

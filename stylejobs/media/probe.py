@@ -284,6 +284,8 @@ def _first_frame(
     cause = "there is none"
     try:
         for packet in islice(container.demux(stream), _MOST_PACKETS_BEFORE_A_PICTURE):
+            if packet.has_sidedata("encryption_info"):
+                raise encrypted()
             try:
                 frames = stream.decode(packet)
             except av.FFmpegError as error:

@@ -38,7 +38,13 @@ def compare(source: Path, result: Path, left_out: Collection[int] = ()) -> list[
     Raises:
         UnusableMedia: the source cannot be read.
     """
-    manifest = probe(source, NO_LIMITS)
+    return compare_all(source, probe(source, NO_LIMITS), result, left_out)
+
+
+def compare_all(
+    source: Path, manifest: Manifest, result: Path, left_out: Collection[int] = ()
+) -> list[str]:
+    """As ``compare``, for those who have the source's manifest already."""
     return _against(
         manifest,
         result,
