@@ -96,7 +96,9 @@ def probe(path: Path, limits: Limits) -> Manifest:
         )
         name = container.format.name
         start = _start_seconds(container, index.pts[0] * track.tick)
-    last = index.last_ticks or last_duration(index.pts, track.fps, track.tick)
+    last = last_duration(index.pts, track.fps, track.tick)
+    if len(index.pts) == 1:
+        last = index.last_ticks or last
     seconds = (index.pts[-1] + last - index.pts[0]) * track.tick
     if seconds > limits.max_seconds:
         raise UnusableMedia(
