@@ -27,7 +27,7 @@ DEMUXERS = frozenset(
         *("av1", "cavsvideo", "dirac", "dnxhd", "dv", "h261", "h263", "h264", "hevc", "m4v"),
         *("mjpeg", "mpegvideo", "obu", "vc1", "vc1test", "vvc"),
         # Archives: recorders of old, RealMedia, games.
-        *("4xm", "bink", "dhav", "ea", "film_cpk", "flic", "gxf", "idcin", "lxf", "nsv", "nuv"),
+        *("bink", "dhav", "ea", "film_cpk", "flic", "gxf", "idcin", "lxf", "nsv", "nuv"),
         *("psxstr", "pva", "rm", "roq", "smk", "swf", "thp", "ty", "vmd", "wc3movie", "wsvqa"),
         *("wtv", "xmv"),
     }

@@ -25,6 +25,7 @@ _WITHOUT_PTS = {"avi", "h264", "hevc", "mjpeg", "mpegvideo"}
 # Those that find their way after a jump. In all others, or where the palette came with the first
 # packet, frames are read from the start of the file.
 _SEEKABLE = {"asf", "avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpegts", "mxf"}
+_TELLING_DAMAGE = {"h264", "hevc", "mpeg1video", "mpeg2video"}
 # VP8 hides reference pictures in packets of their own.
 _WITH_HIDDEN_PICTURES = {"vp8"}
 # Enough to see past the pictures before the first keyframe, and all of a short clip: these
@@ -45,8 +46,8 @@ class FrameIndex:
             recording that begins in the middle of a group; players do not show them either.
         interlaced: one of the frames that were looked at is made of two fields.
         sizes: width and height of the frames that were looked at, in order of appearance.
-        first_clean_pts: of the first frame for which the decoder had to make nothing up; None if
-            there is none among those that were looked at.
+        damage_span: after the first frame for which the decoder had to make nothing up, and before
+            the last packet; None if there is no such frame, or the decoder does not tell.
         last_ticks: how long the last frame is shown; 0 where the file does not say.
     """
 
@@ -56,7 +57,7 @@ class FrameIndex:
     undecodable: int
     interlaced: bool
     sizes: tuple[tuple[int, int], ...]
-    first_clean_pts: int | None
+    damage_span: tuple[int, int] | None
     last_ticks: int
 
 
@@ -75,17 +76,18 @@ def frame_index(path: Path, stream_index: int, max_frames: int) -> FrameIndex:
         kept = tuple(times[leading:])
         keyframes = tuple(p for p in packets.keyframes if p >= kept[0])
         last = packets.durations.get(kept[-1], 0)
-        return _index(shown, kept, keyframes, last, undecodable=leading)
+        return _index(packets, shown, kept, keyframes, last, undecodable=leading)
     if not shown.is_all:
         shown = _decode(path, stream_index, max_frames, whole=True)
     own = _known(shown.pts)
     if own and _ascends(own):
-        return _index(shown, tuple(own), tuple(shown.keyframes), shown.durations[-1])
+        return _index(packets, shown, tuple(own), tuple(shown.keyframes), shown.durations[-1])
     counted = _counted_times(packets, shown)
-    return _index(shown, counted, (), shown.durations[-1], counted=True)
+    return _index(packets, shown, counted, (), shown.durations[-1], counted=True)
 
 
 def _index(
+    packets: _Packets,
     shown: _Shown,
     pts: tuple[int, ...],
     keyframes: tuple[int, ...],
@@ -93,7 +95,10 @@ def _index(
     counted: bool = False,
     undecodable: int = 0,
 ) -> FrameIndex:
-    clean = None if shown.first_clean is None else pts[shown.first_clean]
+    span = None
+    if shown.tells_damage and shown.first_clean is not None:
+        last = packets.pts[-1]
+        span = (pts[shown.first_clean], pts[-1] if counted or last is None else last)
     return FrameIndex(
         pts=pts,
         keyframe_pts=keyframes if shown.is_seekable else (),
@@ -101,7 +106,7 @@ def _index(
         undecodable=undecodable,
         interlaced=shown.interlaced,
         sizes=tuple(shown.sizes),
-        first_clean_pts=clean,
+        damage_span=span,
         last_ticks=last_ticks,
     )
 
@@ -168,6 +173,7 @@ class _Shown:
         durations: of each frame in ticks, 0 where it is not known.
         keyframes: PTS of the keyframes.
         first_clean: place of the first frame for which the decoder had to make nothing up.
+        tells_damage: whether the decoder marks what it had to make up, and nothing else.
         is_seekable: whether decoding can start at a keyframe.
         is_all: whether the end of the stream was reached.
         is_whole: whether every packet behind the first frame could be decoded.
@@ -181,6 +187,7 @@ class _Shown:
     interlaced: bool = False
     sizes: dict[tuple[int, int], None] = field(default_factory=dict)
     first_clean: int | None = None
+    tells_damage: bool = True
     is_seekable: bool = True
     is_all: bool = True
     is_whole: bool = True
@@ -207,6 +214,7 @@ def _decode(path: Path, stream_index: int, max_frames: int, whole: bool) -> _Sho
         fps = stream.average_rate or stream.guessed_rate or Fraction(25)
         shown = _Shown(1 / fps / (stream.time_base or Fraction(1, 25)))
         shown.is_seekable = container.format.name in _SEEKABLE
+        shown.tells_damage = stream.codec_context.name in _TELLING_DAMAGE
         for packet in container.demux(stream):
             try:
                 for frame in stream.decode(packet):

@@ -99,8 +99,8 @@ class Manifest(_Record):
         last_frame_ticks: how long the last frame is shown.
         keyframe_pts: where decoding can start beside the start of the file, ascending.
         counted: the frames do not carry their times; the nth that a decoder gives has the nth.
-        first_clean_pts: the first frame that a decoder gives whole, as far as they were looked
-            at; a recording may begin with some that refer to what is not in the file.
+        damage_span: between these times, what a decoder had to make up is damage; a recording may
+            begin and end in the middle of a picture. None where decoders do not tell.
         shard_starts: first frame of each shard, and the frame count as the last entry; a shard
             past the end of a short video is empty.
     """
@@ -114,7 +114,7 @@ class Manifest(_Record):
     last_frame_ticks: int
     keyframe_pts: tuple[int, ...]
     counted: bool
-    first_clean_pts: int | None
+    damage_span: tuple[int, int] | None
     shard_starts: tuple[int, ...]
 
     @property

@@ -116,7 +116,7 @@ def probe(path: Path, limits: Limits) -> Manifest:
         last_frame_ticks=last,
         keyframe_pts=index.keyframe_pts,
         counted=index.counted,
-        first_clean_pts=index.first_clean_pts,
+        damage_span=index.damage_span,
         shard_starts=split_evenly(len(index.pts), limits.shards, limits.min_shard_frames),
     )
     if audio:

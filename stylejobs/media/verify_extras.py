@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,7 +29,8 @@ _MP4_TAGS = _MOV_TAGS | {
     *("album_artist", "composer", "description", "synopsis", "show", "episode_id", "network"),
     *("lyrics", "grouping", "keywords"),
 }
-_SECONDS_OF_A_DATE = len("2021-02-03T04:05:06")
+# To the second, since 1904, when MP4's clock starts.
+_DATE = re.compile(r"(?!190[0-4])(19|20)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 @dataclass
@@ -128,8 +130,8 @@ def tag_differences(source: Path, result: Path) -> Iterator[str]:
 def _tags(path: Path) -> dict[str, str]:
     with open_media(path) as container:
         tags = {name.lower(): value for name, value in container.metadata.items() if value}
-    if "creation_time" in tags:
-        tags["creation_time"] = tags["creation_time"][:_SECONDS_OF_A_DATE]
+    if date := _DATE.match(tags.pop("creation_time", "")):
+        tags["creation_time"] = date[0]
     return tags
 
 

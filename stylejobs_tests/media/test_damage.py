@@ -68,3 +68,21 @@ def test_a_recording_may_begin_anywhere(
         manifest = probe(late, Limits())
         assert 30 <= manifest.frame_count < 75
         assert compare(late, paint_clip(late, tmp_path, 3)) == []
+
+
+def test_the_second_field_of_a_picture_is_no_damage(tmp_path: Path) -> None:
+    """Decoders of several threads mark such pictures at random."""
+    fields = pattern("25", 2, size="320x192").filter("tinterlace", "interleave_top")
+    options = {"x264-params": "tff=1:bframes=2:threads=2", "flags": "+ildct+ilme"}
+    source = run_ffmpeg(fields, out=tmp_path / "fields.ts", vcodec="libx264", g=12, **options)
+    manifest = probe(source, Limits())
+    assert len(list(read_frames(source, manifest, manifest.pts))) == manifest.frame_count
+
+
+def test_a_recording_may_end_in_the_middle_of_a_picture(broadcast: Path) -> None:
+    content = broadcast.read_bytes()
+    cut = broadcast.with_name("cut.ts")
+    for end in (0.71, 0.83):
+        cut.write_bytes(content[: int(len(content) / PACKET * end) * PACKET])
+        manifest = probe(cut, Limits())
+        assert len(list(read_frames(cut, manifest, manifest.pts))) == manifest.frame_count
