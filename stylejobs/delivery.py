@@ -11,11 +11,12 @@ from pathlib import Path
 from stylejobs.media.audio import audio_suffix
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.mux import mux
+from stylejobs.media.verify import compare_all
 from stylejobs.painting import TABLE_SUFFIX, VIDEO_SUFFIX
-from stylejobs.scoring.records import join_tables
+from stylejobs.scoring.records import compare_table, join_tables
 from stylejobs.storage.clips import Workplace
 from stylejobs.storage.parts import Part, commit_files, find_part, read_marker
-from stylejobs.studio import MissingInput, Recipe, Studio
+from stylejobs.studio import MissingInput, NotIdentical, Recipe, Studio
 
 
 def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
@@ -24,6 +25,7 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
     Raises:
         MissingInput: a part of this version is not there.
         Superseded: the upload changed meanwhile; nothing is published.
+        NotIdentical: the result is not the upload, painted; nothing is published.
     """
     store = studio.store
     manifest = studio.manifest(place)
@@ -36,7 +38,8 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
             return [files.enter_context(store.open_local(path)) for path in paths]
 
         folder = files.enter_context(store.scratch())
-        results = []
+        results: list[Path] = []
+        differences: list[str] = []
         # Leaving open_upload raises if the upload changed: an old version is never delivered.
         with studio.open_upload(place) as source:
             if segments := opened(VIDEO_SUFFIX):
@@ -44,9 +47,14 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
                 sound = _sound(studio, place, manifest, files)
                 left_out = mux(manifest, source, segments, sound, results[-1])
                 notes.update(dict.fromkeys(each.note for each in left_out))
+                dropped = {each.stream for each in left_out}
+                differences += compare_all(source, manifest, results[-1], dropped)
             if tables := opened(TABLE_SUFFIX):
                 results.append(folder / f"final{TABLE_SUFFIX}")
                 join_tables(tables, results[-1])
+                differences += compare_table(manifest, results[-1])
+        if differences:
+            raise NotIdentical(place.clip, differences)
         facts = {
             "upload": place.clip.upload_path,
             "style": recipe.style,

@@ -7,7 +7,7 @@ its uploader is told. Knows nothing of Dagster.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,14 +33,25 @@ from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, versio
 from stylejobs.storage.store import Store, StoredObject
 
 # Raise these when the code makes other bytes from the same input.
-FRAMES_VERSION = "2"
-PAINT_VERSION = "3"
-AUDIO_VERSION = "1"
-FINAL_VERSION = "2"
+FRAMES_VERSION = "3"
+PAINT_VERSION = "4"
+AUDIO_VERSION = "2"
+FINAL_VERSION = "3"
 
 
 class MissingInput(Exception):
     """Something that the work needs is not there. The message says what and what to do."""
+
+
+class NotIdentical(Exception):
+    """A stitched video is not its upload in everything but the paint."""
+
+    def __init__(self, clip: Clip, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"The video stitched for {clip.upload_path} differs from the upload, so it was not"
+            f" published: {'; '.join(differences)}. Materialise 'audio', 'frames' and"
+            " 'styled_frames' again."
+        )
 
 
 class Superseded(Exception):

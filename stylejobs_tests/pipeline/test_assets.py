@@ -11,9 +11,11 @@ from dagster._core.loader import LoadingContextForTest
 from safetensors.numpy import save_file
 
 from stylejobs.definitions import defs
+from stylejobs.media.audio import audio_suffix
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
-from stylejobs_tests.conftest import random_weights
+from stylejobs.storage.parts import commit_part
+from stylejobs_tests.conftest import random_weights, run_ffmpeg, tone
 from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
 Clips = Callable[[str], Path]
@@ -157,6 +159,20 @@ def test_a_damaged_part_is_never_delivered(desk: Desk, video: Clip) -> None:
     desk.run("paint", video, ALL)
     desk.run("finish", video)
     assert digest(desk.painted(video)) == first
+
+
+def test_a_video_that_is_not_its_upload_is_not_published(
+    desk: Desk, clip: Clips, video: Clip, tmp_path: Path
+) -> None:
+    desk.run("prepare", video)
+    desk.run("paint", video, ALL)
+    place = desk.studio.workplace(video)
+    manifest = desk.studio.manifest(place)
+    other = run_ffmpeg(tone(1), out=tmp_path / "other.mp4", acodec="aac")
+    commit_part(desk.studio.store, place.audio(audio_suffix(manifest)), other, 0, {})
+    told = failure(desk.run("finish", video, raises=False))
+    assert "it was not published: audio track 0 packets" in told
+    assert list(desk.studio.store.list("painted")) == []
 
 
 @pytest.mark.parametrize(("job", "shards"), [("prepare", None), ("paint", (0, 0))])
