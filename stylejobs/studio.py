@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -21,13 +21,14 @@ from stylejobs.media.mux import final_suffix
 from stylejobs.scoring.weights import (
     SUFFIXES,
     StyleWeights,
+    UnusableStyle,
     check_size,
     file_digest,
     load_weights,
     shipped_styles,
 )
 from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, version_of
-from stylejobs.storage.store import Store, StoredObject
+from stylejobs.storage.store import Store, StoredObject, StoreError
 
 # Raise these when the code makes other bytes from the same input.
 FRAMES_VERSION = "2"
@@ -180,13 +181,13 @@ class Studio:
         for style in self.styles():
             self.store.make_folder(f"{INBOX}/{style}")
 
-    def styles(self) -> dict[str, str | Path]:
+    def styles(self) -> dict[str, Path | StoredObject]:
         """Every known style by name: those of the store's ``styles/``, then the shipped ones."""
-        found: dict[str, str | Path] = dict(shipped_styles())
+        found: dict[str, Path | StoredObject] = dict(shipped_styles())
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
-                found[path.stem] = file.path
+                found[path.stem] = file
         return found
 
     def recipe(self, style: str) -> Recipe:
@@ -201,19 +202,26 @@ class Studio:
             raise MissingInput(
                 f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
             )
-        weights = styles[style]
-        version = version_of(PAINT_VERSION, self._weights_digest(weights), self.settings.encoder)
-        return Recipe(style, f"{style}-{version}", weights)
+        return self._recipe(style, styles[style])
 
-    def _weights_digest(self, weights: str | Path) -> str:
+    def recipes(self) -> dict[str, Recipe]:
+        """How to paint with each style now; what cannot be one is left out."""
+        found = {}
+        for style, weights in self.styles().items():
+            with suppress(UnusableStyle, StoreError):
+                found[style] = self._recipe(style, weights)
+        return found
+
+    def _recipe(self, style: str, weights: Path | StoredObject) -> Recipe:
         if isinstance(weights, Path):
             facts = weights.stat()
-            return _digest(None, str(weights), f"{facts.st_mtime_ns}-{facts.st_size}")
-        found = self.store.head(weights)
-        if found is None:
-            raise MissingInput(f"{weights} is gone.")
-        check_size(weights, found.size)  # before it is fetched
-        return _digest(self.store, weights, found.etag)
+            digest = _digest(None, str(weights), f"{facts.st_mtime_ns}-{facts.st_size}")
+        else:
+            check_size(weights.path, weights.size)  # before it is fetched
+            digest = _digest(self.store, weights.path, weights.etag)
+        version = version_of(PAINT_VERSION, digest, self.settings.encoder)
+        source = weights if isinstance(weights, Path) else weights.path
+        return Recipe(style, f"{style}-{version}", source)
 
     def weights(self, recipe: Recipe) -> StyleWeights:
         """The recipe's weights.

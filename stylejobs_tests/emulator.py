@@ -36,7 +36,7 @@ from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
 OPS_ACCOUNT = "stylejobsops"
 OPS_KEY = "c3R5bGVqb2JzIG9wcyBhY2NvdW50LCBmb3IgdGVzdHMgb25seQ=="
-ALL = "rwdlac"
+ALL = "rwdlacup"
 
 
 @dataclass
