@@ -33,6 +33,8 @@ class Settings(BaseModel):
             where messages end that nobody can use.
         event_tries: how often a message is tried before it ends there.
         max_queued_runs: new uploads wait while there are more runs than this.
+        clean_work: remove a clip's parts when its final video is delivered and checked.
+        orphan_days: how old a part that belongs to no upload must be to be swept away.
         shards: into how many partitions a video is split; constant for a deployment.
         min_shard_frames: shorter videos fill fewer partitions.
         shards_per_run: how many partitions one run paints; fewer spread over more machines.
@@ -70,6 +72,8 @@ class Settings(BaseModel):
     poison_queue: str = "inbox-events-poison"
     event_tries: int = 5
     max_queued_runs: int = 200
+    clean_work: bool = False
+    orphan_days: float = 7.0
     shards: int = 8
     min_shard_frames: int = Limits().min_shard_frames
     shards_per_run: int = 8

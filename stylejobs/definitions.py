@@ -9,7 +9,8 @@ from stylejobs.resources import StudioResource
 defs = Definitions(
     assets=[getattr(assets, name) for name in assets.__all__],
     asset_checks=[checks.frames_and_times, checks.sound, checks.duration],
-    jobs=[jobs.prepare, jobs.paint, jobs.finish],
+    jobs=[jobs.prepare, jobs.paint, jobs.finish, jobs.clear, jobs.sweep],
+    schedules=[jobs.nightly_sweep],
     sensors=[
         sensors.inbox,
         sensors.automation,

@@ -106,6 +106,9 @@ class Desk:
             raise_on_error=raises,
         )
 
+    def run_unpartitioned(self, job: str) -> ExecuteInProcessResult:
+        return defs.resolve_job_def(job).execute_in_process(instance=self.instance)
+
     def paint(self, clip: Clip) -> Path:
         """Prepare, paint and finish ``clip``; return the painted video."""
         self.paint_all(clip)
