@@ -31,8 +31,10 @@ _UNFINISHED = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
+# In a run of its own: any_deps_updated() would put it in the run of the final video, whose checks
+# it waits for.
 _by_itself = (
-    AutomationCondition.any_deps_updated().since_last_handled()
+    AutomationCondition.any_deps_match(AutomationCondition.newly_updated()).since_last_handled()
     & ~AutomationCondition.any_deps_in_progress()
     & ~AutomationCondition.in_progress()
 )
@@ -99,6 +101,8 @@ def _objection(instance: DagsterInstance, key: str, version: str, this_run: str)
     if (records[0].asset_materialization.tags or {}).get("dagster/data_version") != version:
         return "The final video is not of the present version of the upload and its style."
     run_id = records[0].run_id
+    if run_id == this_run:
+        return "The checks of the final video are made in the same run; clear in another one."
     if not _wait_for(instance, run_id):
         return "The checks of the final video are not finished."
     checks = [

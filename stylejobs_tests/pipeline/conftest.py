@@ -47,10 +47,8 @@ def studio(
         monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
         monkeypatch.setattr(tempfile, "tempdir", None)
         account: Emulator = request.getfixturevalue("account")
-        monkeypatch.setenv("STYLEJOBS_STORE", account.url)
-        monkeypatch.setenv("STYLEJOBS_SAS", account.sas())
-        for name, container in account.containers.items():
-            monkeypatch.setenv(f"STYLEJOBS_{name.upper()}_CONTAINER", container)
+        for name, value in account.environment().items():
+            monkeypatch.setenv(name, value)
     studio = studio_of_environment()
     studio.store.write(f"styles/{STYLE}.safetensors", style_file.read_bytes())
     return studio

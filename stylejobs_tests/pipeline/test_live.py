@@ -12,6 +12,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
 from stylejobs.demo import daemon_running
+from stylejobs.loopback_names import loopback_proxy
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
 from stylejobs.studio import Studio
@@ -27,12 +28,17 @@ def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     """A desk in front of a running daemon: videos dropped here are painted by themselves."""
     home = tmp_path / "home"
     home.mkdir()
-    shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
+    template = "local" if studio.store.reads_in_place else "azurite"
+    shutil.copyfile(ROOT / f"deploy/dagster/{template}.yaml", home / "dagster.yaml")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
+    monkeypatch.setenv("STYLEJOBS_OPS_LOCAL_DIR", str(home / "logs"))
     monkeypatch.setenv("STYLEJOBS_SETTLE_SECONDS", "0.5")
     monkeypatch.chdir(ROOT)  # where the workspace file is
-    with DagsterInstance.get() as instance, daemon_running(tmp_path / "daemon.log"):
-        yield Desk(studio, instance, tmp_path)
+    with loopback_proxy() as proxy:
+        for name, value in proxy.items():
+            monkeypatch.setenv(name, value)
+        with DagsterInstance.get() as instance, daemon_running(home / "daemon.log"):
+            yield Desk(studio, instance, tmp_path)
 
 
 def until(happened: Callable[[], object], what: str) -> None:
