@@ -21,7 +21,7 @@ def loopback_proxy() -> Iterator[dict[str, str]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield {"HTTPS_PROXY": url, "NO_PROXY": "127.0.0.1,localhost"}
+        yield {"HTTPS_PROXY": url, "NO_PROXY": "127.0.0.1"}
     finally:
         server.shutdown()
         server.server_close()
