@@ -1,0 +1,8 @@
+"""What starts the work: new uploads, and parts that are complete."""
+
+from stylejobs.sensors.deliveries import automation
+from stylejobs.sensors.events import inbox_events
+from stylejobs.sensors.intake import MAX_UPLOADS_PER_TICK
+from stylejobs.sensors.listing import MAX_PENDING, inbox
+
+__all__ = ["MAX_PENDING", "MAX_UPLOADS_PER_TICK", "automation", "inbox", "inbox_events"]
