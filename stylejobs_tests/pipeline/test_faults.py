@@ -111,7 +111,7 @@ def test_a_killed_run_leaves_the_finished_segments_of_its_shard_for_the_next_one
 ) -> None:
     monkeypatch.setenv("STYLEJOBS_MIN_SHARD_FRAMES", "96")
     monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.5")
-    desk = Desk(studio_of_environment(), desk.instance)
+    desk = Desk(studio_of_environment(), desk.instance, desk.folder)
     store = desk.studio.store
     video = desk.drop(clip("large.mp4"))
     desk.tick()
@@ -145,7 +145,7 @@ def test_only_the_damaged_segment_of_a_shard_is_scored_again(
     desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.2")
-    desk = Desk(studio_of_environment(), desk.instance)
+    desk = Desk(studio_of_environment(), desk.instance, desk.folder)
     store = desk.studio.store
     video = desk.drop(clip("b_frames.mp4"))
     desk.tick()
