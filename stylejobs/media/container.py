@@ -34,6 +34,7 @@ DEMUXERS = frozenset(
 )
 # No decoder makes larger pictures than this, whatever a stream declares in its middle.
 _MOST_PIXELS = 2**26
+_DECODER_THREADS = 2  # each needs memory, which is limited where a stranger's file is probed
 _FAULTS_OF_THE_MACHINE = frozenset(
     (errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOMEM)
 )
@@ -92,6 +93,7 @@ def video_stream(container: av.container.InputContainer, index: int) -> VideoStr
     """The video stream with an index, ready to be decoded."""
     stream = next(stream for stream in container.streams.video if stream.index == index)
     stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
+    stream.codec_context.thread_count = _DECODER_THREADS
     return stream
 
 

@@ -14,8 +14,6 @@ from stylejobs.media.manifest import Manifest
 if TYPE_CHECKING:
     import av
 
-_DECODER_THREADS = 2
-
 
 def read_frames(
     path: Path, manifest: Manifest, wanted: Sequence[int], repair: bool = False
@@ -95,11 +93,12 @@ class _Attempt(NamedTuple):
 
     Attributes:
         start: keyframe to start from; None is the beginning of the file.
-        threads: several are faster, but mark whole H.264 pictures of two fields as damaged.
+        careful: with one thread; several are faster, but mark whole H.264 pictures of two fields
+            as damaged.
     """
 
     start: int | None
-    threads: int
+    careful: bool
 
 
 def _attempts(manifest: Manifest, pts: int) -> Iterator[_Attempt]:
@@ -108,9 +107,9 @@ def _attempts(manifest: Manifest, pts: int) -> Iterator[_Attempt]:
     near, far = (
         manifest.keyframe_pts[before - back] if before - back > 0 else None for back in (2, 4)
     )
-    yield _Attempt(near, _DECODER_THREADS)
+    yield _Attempt(near, careful=False)
     for start in dict.fromkeys((near, far, None)):
-        yield _Attempt(start, 1)
+        yield _Attempt(start, careful=True)
 
 
 def _frames_from(
@@ -133,8 +132,7 @@ def _decode_from(
 
     with open_media(path) as container:
         stream = video_stream(container, stream_index)
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = attempt.threads
+        stream.thread_type = "NONE" if attempt.careful else "AUTO"
         if attempt.start is not None:
             container.seek(attempt.start, stream=stream)
         for packet in container.demux(stream):

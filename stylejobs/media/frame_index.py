@@ -28,10 +28,10 @@ _SEEKABLE = {"asf", "avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "m
 _TELLING_DAMAGE = {"h264", "hevc", "mpeg1video", "mpeg2video"}
 # VP8 hides reference pictures in packets of their own.
 _WITH_HIDDEN_PICTURES = {"vp8"}
-# Enough to see past the pictures before the first keyframe, and all of a short clip: these
-# pixels take two seconds or so.
+# Enough to see past the pictures before the first keyframe, and all of a short, small clip: these
+# pixels take half a second or so.
 _CHECKED_FRAMES = 32
-_CHECKED_PIXELS = 2**28
+_CHECKED_PIXELS = 2**26
 
 
 @dataclass(frozen=True)

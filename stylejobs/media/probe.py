@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from stylejobs.media import hdr
 from stylejobs.media.audio import audio_suffix, fitting_suffixes
 from stylejobs.media.colour import SDR, colour_of
-from stylejobs.media.container import open_media
+from stylejobs.media.container import open_media, video_stream
 from stylejobs.media.errors import UnusableMedia, encrypted
 from stylejobs.media.frame_index import FrameIndex, frame_index
 from stylejobs.media.manifest import (
@@ -75,7 +75,7 @@ def probe(path: Path, limits: Limits) -> Manifest:
             "Cut it into shorter videos or compress it.",
         )
     with open_media(path) as container:
-        stream = _main_video(container)
+        stream = video_stream(container, _main_video(container).index)
         if missing := missing_bytes(container, path):
             raise UnusableMedia(
                 f"The file is cut off: its last {missing:,} bytes are missing.",
