@@ -23,6 +23,7 @@ class Settings(BaseModel):
         shards: into how many partitions a video is split; constant for a deployment.
         min_shard_frames: shorter videos fill fewer partitions.
         shards_per_run: how many partitions one run paints; fewer spread over more machines.
+        separate_scoring: score in runs of their own, for scoring machines that must not decode.
         segment_seconds: how much of a shard is scored at once and kept: what is lost, at most,
             when a machine goes away in mid-shard.
         max_bytes, max_frames, max_seconds, max_pixels: larger uploads are rejected.
@@ -46,6 +47,7 @@ class Settings(BaseModel):
     shards: int = 8
     min_shard_frames: int = Limits().min_shard_frames
     shards_per_run: int = 8
+    separate_scoring: bool = False
     segment_seconds: float = 5.0
     max_bytes: int = Limits().max_bytes
     max_frames: int = Limits().max_frames

@@ -32,6 +32,7 @@ from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
 from stylejobs.partitions import clips, shard_names
 from stylejobs.resources import StudioResource
+from stylejobs.scoring_runs import RANGE, SCORE_NEXT
 from stylejobs.storage.clips import INBOX, Clip
 from stylejobs.storage.store import StoredObject
 from stylejobs.studio import MissingInput, Recipe, Studio, Superseded, manifest_version
@@ -44,8 +45,6 @@ MAX_TICK_SECONDS = 25.0
 _DATA_VERSION = "dagster/data_version"
 
 _Upload = tuple[Clip, StoredObject]
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 
 
 @sensor(
@@ -300,14 +299,17 @@ def _runs(
         asset_selection=wanted,
         tags=tags,
     )
+    separate = studio.settings.separate_scoring
     for first, last in _groups(studio.settings.shards_per_run, manifest):
+        ends = (f"{clip.key}|{first}", f"{clip.key}|{last}")
         yield RunRequest(
             run_key=f"{clip.key}:{version}:paint:{first}",
             job_name=paint.name,
+            asset_selection=[assets.frames.key] if separate else None,
             tags={
                 **tags,
-                _RANGE_START: f"{clip.key}|{first}",
-                _RANGE_END: f"{clip.key}|{last}",
+                **dict(zip(RANGE, ends, strict=True)),
+                **({SCORE_NEXT: "true"} if separate else {}),
             },
         )
 
