@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +29,12 @@ from starlette.routing import Route
 
 SCHEMA = "1.33"
 _GPU = "nvidia.com/gpu"
+# What the image brings: the installed package. All else must be in the pod's specification.
+_IMAGE = {
+    "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+    "PYTHONPATH": str(Path(__file__).parents[3]),
+    "HOME": str(Path.home()),
+}
 
 
 @dataclass
@@ -156,7 +163,7 @@ class Cluster:
         with pod.log.open("wb") as log:
             pod.process = subprocess.Popen(
                 [*(container.get("command") or ()), *(container.get("args") or ())],
-                env={**os.environ, **named},
+                env={**_IMAGE, **named},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
