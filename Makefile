@@ -1,4 +1,5 @@
-# Everything runs in .venv; nothing else is needed than Python 3.11, make and PyPI.
+# Everything runs in .venv; nothing else is needed than Python 3.11, make, PyPI and, for the tests
+# and the emulator of Azure Storage, npm's registry. node comes from PyPI.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,7 +14,8 @@ demo: setup  ## Paint the sample clip and show how long it took.
 dev: setup $(DAGSTER_HOME)/dagster.yaml  ## Open the Dagster UI with the inbox sensor on.
 	$(BIN)/dagster dev
 
-test: setup  ## Check style, types and behaviour.
+test: export STYLEJOBS_TESTS_NEED_AZURITE = 1
+test: setup .venv/azurite/installed  ## Check style, types and behaviour.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -29,6 +31,9 @@ setup: .venv/installed  ## Only install.
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+.venv/azurite/installed: .venv/installed deploy/azurite/package-lock.json
+	$(BIN)/python -m stylejobs.azurite
 
 $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	mkdir -p $(DAGSTER_HOME)

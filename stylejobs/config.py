@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from stylejobs.media.container import Container
 from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
 from stylejobs.media.probe import HdrRule, Limits
 from stylejobs.scoring.backends import Backend, Device
+from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
 _PREFIX = "STYLEJOBS_"
 
@@ -19,7 +20,13 @@ class Settings(BaseModel):
     """Each field can be set by the environment variable of its name in capitals.
 
     Attributes:
-        store: folder of the media store.
+        store: folder of the media store, or the URL of a storage account's blob service.
+        sas: SAS token for the account; without it, its identity speaks for this machine or pod.
+        account_key: key of the account; for the emulator.
+        allow_account_key: use a key for a real account too.
+        inbox_container, work_container, painted_container, rejected_container,
+            styles_container: names of the containers in the account.
+        local_copies_bytes: how much of what was read from the account is kept in local files.
         shards: into how many partitions a video is split; constant for a deployment.
         min_shard_frames: shorter videos fill fewer partitions.
         shards_per_run: how many partitions one run paints; fewer spread over more machines.
@@ -31,6 +38,7 @@ class Settings(BaseModel):
         repair_damage: paint a damaged video all the same, with the last good frame in place of
             each that cannot be decoded.
         probe_seconds: how long the sensor may look at one upload.
+        probe_bytes: a larger upload is not fetched by the sensor, but looked at by its run.
         settle_seconds: how long an upload must have been at rest.
         container: ``auto`` (MP4 unless the sound needs another), ``mp4``, ``mov`` or ``mkv``.
         codec: of the painted video: ``h264``, ``hevc`` or ``av1``.
@@ -44,6 +52,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     store: str = "store"
+    sas: SecretStr | None = None
+    account_key: SecretStr | None = None
+    allow_account_key: bool = False
+    inbox_container: str = INBOX
+    work_container: str = WORK
+    painted_container: str = PAINTED
+    rejected_container: str = REJECTED
+    styles_container: str = STYLES
+    local_copies_bytes: int = 2 * 2**30
     shards: int = 8
     min_shard_frames: int = Limits().min_shard_frames
     shards_per_run: int = 8
@@ -56,6 +73,7 @@ class Settings(BaseModel):
     hdr: HdrRule = "tonemap"
     repair_damage: bool = False
     probe_seconds: float = 30.0
+    probe_bytes: int = 256 * 2**20
     settle_seconds: float = 1.0
     container: Container = "auto"
     codec: Codec = "h264"
@@ -78,6 +96,17 @@ class Settings(BaseModel):
             if _PREFIX + field.upper() in os.environ
         }
         return cls(**named)
+
+    @property
+    def is_account(self) -> bool:
+        """Whether the store lies in a storage account; otherwise in a folder."""
+        return "://" in self.store
+
+    @property
+    def containers(self) -> dict[str, str]:
+        """The account's names of the store's containers."""
+        names = (INBOX, WORK, PAINTED, REJECTED, STYLES)
+        return {name: getattr(self, f"{name}_container") for name in names}
 
     @property
     def limits(self) -> Limits:

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 from dagster import ConfigurableResource
 
 from stylejobs.config import Settings
+from stylejobs.storage.folder import FolderStore
+from stylejobs.storage.store import Store
 from stylejobs.studio import Studio
 
 
 class StudioResource(ConfigurableResource):
-    """Gives assets and sensors the media store and the settings of this deployment."""
+    """Gives assets and sensors the media store and the settings of this deployment.
+
+    It has no fields: what Dagster knows of a resource, its UI shows.
+    """
 
     def get(self) -> Studio:
-        return Studio(Settings.from_environment())
+        settings = Settings.from_environment()
+        return Studio(settings, _store(settings))
+
+
+@lru_cache(maxsize=4)
+def _store(settings: Settings) -> Store:
+    """The store of these settings; one for all ticks of a process, as it keeps connections."""
+    if not settings.is_account:
+        return FolderStore(Path(settings.store))
+    # Half a second of imports that a folder does not need.
+    from stylejobs.azure_resource import account_store
+
+    return account_store(settings)

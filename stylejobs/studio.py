@@ -22,12 +22,13 @@ from stylejobs.scoring.backends import create_scorer
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
+    check_size,
     file_digest,
     load_weights,
     shipped_styles,
 )
 from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, version_of
-from stylejobs.storage.store import FolderStore, StoredObject
+from stylejobs.storage.store import Store, StoredObject
 
 # Raise these when the code makes other bytes from the same input.
 FRAMES_VERSION = "2"
@@ -67,9 +68,9 @@ class Recipe:
 class Studio:
     """The media store with the settings of this deployment."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
-        self.store = FolderStore(Path(settings.store))
+        self.store = store
 
     # Uploads
 
@@ -124,15 +125,21 @@ class Studio:
         """The upload as a local file; what was made from it is void if it changed meanwhile.
 
         Raises:
-            Superseded: on leaving, when the upload is no longer the version of ``place``.
+            Superseded: on entering or leaving, when the upload is no longer the version of
+                ``place``.
         """
+        if not self.store.reads_in_place:
+            self._require_version(place)  # before it is fetched
         try:
             with self.store.open_local(place.clip.upload_path) as file:
                 yield file
         finally:
-            now = self.store.head(place.clip.upload_path)
-            if now is None or self.version(now) != place.version:
-                raise Superseded(place.clip)
+            self._require_version(place)
+
+    def _require_version(self, place: Workplace) -> None:
+        now = self.store.head(place.clip.upload_path)
+        if now is None or self.version(now) != place.version:
+            raise Superseded(place.clip)
 
     def manifest(self, place: Workplace) -> Manifest:
         """The manifest of this version, made now if it is not there yet.
@@ -188,6 +195,7 @@ class Studio:
 
         Raises:
             MissingInput: there is no such style.
+            UnusableStyle: its file is too large for one.
         """
         styles = self.styles()
         if style not in styles:
@@ -195,11 +203,18 @@ class Studio:
                 f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
             )
         weights = styles[style]
-        with self._open_weights(weights) as file:
-            facts = file.stat()
-            digest = _digest(file, facts.st_mtime_ns, facts.st_size)
-        version = version_of(PAINT_VERSION, digest, self.settings.encoder)
+        version = version_of(PAINT_VERSION, self._weights_digest(weights), self.settings.encoder)
         return Recipe(style, f"{style}-{version}", weights)
+
+    def _weights_digest(self, weights: str | Path) -> str:
+        if isinstance(weights, Path):
+            facts = weights.stat()
+            return _digest(None, str(weights), f"{facts.st_mtime_ns}-{facts.st_size}")
+        found = self.store.head(weights)
+        if found is None:
+            raise MissingInput(f"{weights} is gone.")
+        check_size(weights, found.size)  # before it is fetched
+        return _digest(self.store, weights, found.etag)
 
     def scorer(self, recipe: Recipe, height: int, width: int) -> Scorer:
         """The recipe's model, made ready for frames of ``height`` × ``width``.
@@ -245,7 +260,10 @@ def manifest_version(settings: Settings) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(file: Path, modified_ns: int, size: int) -> str:
-    """SHA-256 of a file, kept while its time and size stay the same."""
-    del modified_ns, size  # they are only here to be part of the cache's key
-    return file_digest(file)
+def _digest(store: Store | None, path: str, etag: str) -> str:
+    """SHA-256 of a file, in the store or of the package, kept while its etag stays the same."""
+    del etag  # it is only here to be part of the cache's key
+    if store is None:
+        return file_digest(Path(path))
+    with store.open_local(path) as file:
+        return file_digest(file)

@@ -22,6 +22,9 @@ from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.engine import paint
 from stylejobs.scoring.scorer import IdentityScorer
 from stylejobs.scoring.weights import expected_shapes
+from stylejobs_tests.emulator import account, azurite, proxy
+
+__all__ = ["account", "azurite", "proxy"]
 
 SECONDS = 2
 _ENCODER = EncoderSettings()

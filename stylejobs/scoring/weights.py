@@ -55,16 +55,23 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_size(name: str, size: int) -> None:
+    """Refuse a file that is too large to be a style, without opening it.
+
+    Raises:
+        UnusableStyle: it is.
+    """
+    if size > MAX_BYTES:
+        raise UnusableStyle(f"{name} has {size:,} bytes; a style has at most {MAX_BYTES:,}.")
+
+
 def load_weights(path: Path) -> StyleWeights:
     """Read a ``.safetensors`` style or a published ``.pth`` checkpoint.
 
     Raises:
         UnusableStyle: too large, unreadable, or not the weights of a TransformerNet.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise UnusableStyle(
-            f"{path.name} has {path.stat().st_size:,} bytes; a style has at most {MAX_BYTES:,}."
-        )
+    check_size(path.name, path.stat().st_size)
     if path.suffix == ".safetensors":
         tensors, about = _read_safetensors(path)
     else:

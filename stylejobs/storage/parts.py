@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stylejobs.storage.store import FolderStore
+from stylejobs.storage.store import Store
 
 
 class Part(BaseModel):
@@ -47,14 +47,14 @@ class Part(BaseModel):
 
 
 def commit_part(
-    store: FolderStore, path: str, file: Path | None, frames: int, facts: dict[str, Any]
+    store: Store, path: str, file: Path | None, frames: int, facts: dict[str, Any]
 ) -> Part:
     """Publish ``file`` at ``path`` and mark it finished; without a file, mark it empty."""
     return commit_files(store, path, {} if file is None else {path: file}, frames, facts)
 
 
 def commit_files(
-    store: FolderStore, path: str, files: Mapping[str, Path], frames: int, facts: dict[str, Any]
+    store: Store, path: str, files: Mapping[str, Path], frames: int, facts: dict[str, Any]
 ) -> Part:
     """Publish each of ``files`` at its path and mark them finished together, at ``path``."""
     store.delete(_marker(path))
@@ -70,7 +70,7 @@ def commit_files(
 
 
 def commit_group(
-    store: FolderStore, path: str, members: Iterable[Part], facts: dict[str, Any]
+    store: Store, path: str, members: Iterable[Part], facts: dict[str, Any]
 ) -> Part:
     """Mark a part finished that is made of other finished parts, in order."""
     members = list(members)
@@ -83,7 +83,7 @@ def commit_group(
     return _mark(store, path, part)
 
 
-def find_part(store: FolderStore, path: str) -> Part | None:
+def find_part(store: Store, path: str) -> Part | None:
     """The finished part at ``path``, its content checked against its marker; None if void."""
     part = read_marker(store, path)
     if part is None:
@@ -97,7 +97,7 @@ def find_part(store: FolderStore, path: str) -> Part | None:
     return part
 
 
-def read_marker(store: FolderStore, path: str) -> Part | None:
+def read_marker(store: Store, path: str) -> Part | None:
     """The part at ``path`` as its marker describes it, its content not looked at."""
     if store.head(_marker(path)) is None:
         return None
@@ -107,7 +107,7 @@ def read_marker(store: FolderStore, path: str) -> Part | None:
         return None
 
 
-def _mark(store: FolderStore, path: str, part: Part) -> Part:
+def _mark(store: Store, path: str, part: Part) -> Part:
     store.write(_marker(path), part.model_dump_json(indent=1).encode())
     return part
 

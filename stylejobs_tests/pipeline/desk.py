@@ -18,7 +18,6 @@ from dagster import (
     build_sensor_context,
 )
 
-from stylejobs.config import Settings
 from stylejobs.definitions import defs
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
@@ -30,7 +29,7 @@ STYLE = "tiny"
 
 
 def studio_of_environment() -> Studio:
-    return Studio(Settings.from_environment())
+    return StudioResource().get()
 
 
 @dataclass
