@@ -11,6 +11,7 @@ from stylejobs.media.container import Container
 from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
 from stylejobs.media.probe import HdrRule, Limits
 from stylejobs.scoring.backends import Backend, Device
+from stylejobs.scoring.models import Models
 from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
 _PREFIX = "STYLEJOBS_"
@@ -47,6 +48,8 @@ class Settings(BaseModel):
         pixel_format: of the painted video: ``auto``, ``yuv420p``, ``yuv444p`` or ``yuv420p10le``.
         device: ``auto``, ``cpu`` or ``cuda``.
         backend: ``auto``, ``openvino`` or ``torch``.
+        models: models beside the styles, by the name of their folder in the inbox: a JSON object
+            of names and `Model`, such as ``{"edges": "examples.edges:create"}``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -82,6 +85,7 @@ class Settings(BaseModel):
     pixel_format: PixelFormat = "auto"
     device: Device = "auto"
     backend: Backend = "auto"
+    models: Models = ()
 
     @classmethod
     def from_environment(cls) -> Settings:

@@ -19,6 +19,8 @@ from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
 from stylejobs.media.mux import final_suffix
 from stylejobs.scoring.backends import create_scorer
+from stylejobs.scoring.errors import UnusableModel
+from stylejobs.scoring.models import Model
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
@@ -56,13 +58,14 @@ class Recipe:
     """How a clip is painted.
 
     Attributes:
-        version: ``<style>-<hash>``; changes with the weights and the settings.
-        weights: path in the store, or a file of the package.
+        style: its name, or that of a model of the settings.
+        version: ``<style>-<hash>``; changes with the weights or the model, and the settings.
+        weights: path in the store, or a file of the package; or the model.
     """
 
     style: str
     version: str
-    weights: str | Path
+    weights: str | Path | Model
 
 
 class Studio:
@@ -181,21 +184,24 @@ class Studio:
         for style in self.styles():
             self.store.make_folder(f"{INBOX}/{style}")
 
-    def styles(self) -> dict[str, str | Path]:
-        """Every known style by name: those of the store's ``styles/``, then the shipped ones."""
-        found: dict[str, str | Path] = dict(shipped_styles())
+    def styles(self) -> dict[str, str | Path | Model]:
+        """What videos can be painted with, by name: the models of the settings, the store's
+        ``styles/``, the shipped styles; an earlier one hides a later one of the same name.
+        """
+        found: dict[str, str | Path | Model] = dict(shipped_styles())
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
                 found[path.stem] = file.path
-        return found
+        # Last: who may bring styles must not be able to stand in for the operator's model.
+        return {**found, **dict(self.settings.models)}
 
     def recipe(self, style: str) -> Recipe:
         """How to paint with ``style`` now.
 
         Raises:
-            MissingInput: there is no such style.
-            UnusableStyle: its file is too large for one.
+            MissingInput: there is no such style, its file is too large for one, or its model is
+                not there.
         """
         styles = self.styles()
         if style not in styles:
@@ -203,13 +209,18 @@ class Studio:
                 f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
             )
         weights = styles[style]
-        version = version_of(PAINT_VERSION, self._weights_digest(weights), self.settings.encoder)
+        try:
+            digest = self._weights_digest(weights)
+        except UnusableModel as error:
+            raise MissingInput(f"'{style}' cannot be used. {error}") from None
+        version = version_of(PAINT_VERSION, digest, self.settings.encoder)
         return Recipe(style, f"{style}-{version}", weights)
 
-    def _weights_digest(self, weights: str | Path) -> str:
+    def _weights_digest(self, weights: str | Path | Model) -> str:
+        if isinstance(weights, Model):
+            return weights.version()
         if isinstance(weights, Path):
-            facts = weights.stat()
-            return _digest(None, str(weights), f"{facts.st_mtime_ns}-{facts.st_size}")
+            return file_digest(weights)
         found = self.store.head(weights)
         if found is None:
             raise MissingInput(f"{weights} is gone.")
@@ -220,8 +231,10 @@ class Studio:
         """The recipe's model, made ready for frames of ``height`` × ``width``.
 
         Raises:
-            UnusableStyle: the style's file holds no weights.
+            UnusableModel: the style's file holds no weights, or the model does not run.
         """
+        if isinstance(recipe.weights, Model):
+            return recipe.weights.scorer(height, width, self.settings.device)
         with self._open_weights(recipe.weights) as file:
             weights = load_weights(file)
         return create_scorer(weights, height, width, self.settings.device, self.settings.backend)
@@ -260,10 +273,8 @@ def manifest_version(settings: Settings) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(store: Store | None, path: str, etag: str) -> str:
-    """SHA-256 of a file, in the store or of the package, kept while its etag stays the same."""
+def _digest(store: Store, path: str, etag: str) -> str:
+    """SHA-256 of a file in the store, kept while its etag stays the same."""
     del etag  # it is only here to be part of the cache's key
-    if store is None:
-        return file_digest(Path(path))
     with store.open_local(path) as file:
         return file_digest(file)

@@ -69,9 +69,7 @@ def commit_files(
     return _mark(store, path, part)
 
 
-def commit_group(
-    store: Store, path: str, members: Iterable[Part], facts: dict[str, Any]
-) -> Part:
+def commit_group(store: Store, path: str, members: Iterable[Part], facts: dict[str, Any]) -> Part:
     """Mark a part finished that is made of other finished parts, in order."""
     members = list(members)
     part = Part(

@@ -62,7 +62,7 @@ def test_openvino_in_f32_equals_torch(height: int, width: int, weights: StyleWei
 @pytest.mark.parametrize(("height", "width"), SIZES[::2])
 def test_the_torch_backend_equals_torch(height: int, width: int, weights: StyleWeights) -> None:
     frame = picture(height, width)
-    painted = painted_by(TorchScorer(weights), frame)
+    painted = painted_by(TorchScorer(weights, height, width), frame)
     assert painted.shape == frame.shape
     assert painted.dtype == np.uint8
     assert np.abs(painted - reference(weights, frame)).max() <= 1
