@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagster import Field, Map, Permissive
+from dagster import Field, Map, Noneable, Permissive
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
@@ -37,7 +37,7 @@ class PoolRunLauncher(K8sRunLauncher):
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         pods = Field(
-            Map(str, Permissive()),
+            Noneable(Map(str, Permissive())),
             is_required=False,
             description="Pod settings of runs that hold a step of a pool, by the pool's name.",
         )

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from stylejobs import assets
 from stylejobs.assets.reports import manifest_facts
 from stylejobs.assets.upload import UPLOAD_ETAG
+from stylejobs.grouping import shard_groups
 from stylejobs.jobs import paint, prepare
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
@@ -300,7 +301,8 @@ def _runs(
         tags=tags,
     )
     separate = studio.settings.separate_scoring
-    for first, last in _groups(studio.settings.shards_per_run, manifest):
+    for group in shard_groups(studio.settings, manifest):
+        first, last = shard_names[group[0]], shard_names[group[-1]]
         ends = (f"{clip.key}|{first}", f"{clip.key}|{last}")
         yield RunRequest(
             run_key=f"{clip.key}:{version}:paint:{first}",
@@ -312,17 +314,6 @@ def _runs(
                 **({SCORE_NEXT: "true"} if separate else {}),
             },
         )
-
-
-def _groups(size: int, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
-    """First and last shard of each run; empty shards ride with the last one that has frames."""
-    shards = len(shard_names)
-    filled = shards
-    if manifest:
-        filled = sum(bool(manifest.shard_pts(shard)) for shard in range(shards))
-    starts = list(range(0, filled, size))
-    for start, following in zip(starts, [*starts[1:], shards], strict=True):
-        yield shard_names[start], shard_names[following - 1]
 
 
 # Sees to it that a final video follows its parts by itself.

@@ -16,6 +16,7 @@ from stylejobs.assets.frames import frames
 from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Stopwatch, shown
 from stylejobs.assets.styled_frames import styled_frames
+from stylejobs.cost import cost_facts, machine_seconds
 from stylejobs.delivery import deliver
 from stylejobs.partitions import by_clip, clips
 from stylejobs.resources import StudioResource
@@ -62,14 +63,18 @@ def final_video(context: AssetExecutionContext, studio: StudioResource) -> Mater
         place = rules.workplace(clip)
         recipe = rules.recipe(clip.style)
         result = deliver(rules, place, recipe)
+        spent = machine_seconds(rules, place, recipe)
+        minutes = rules.manifest(place).duration / 60
+    watched = watch.facts(result.frames)
+    spent["cpu"] += watched["busy_seconds"]
     facts = {
         **result.facts,
         "path": ", ".join(result.files),
         "frames": result.frames,
         "bytes": result.size,
-        **watch.facts(result.frames),
+        **watched,
     }
     return MaterializeResult(
-        metadata=shown(facts),
+        metadata={**shown(facts), **cost_facts(spent, minutes, rules.settings.prices)},
         data_version=DataVersion(f"{place.version}-{recipe.version}"),
     )
