@@ -91,7 +91,6 @@ def dagster_yaml(values: dict[str, Any]) -> dict[str, Any]:
         "run_monitoring": _snake(daemon["runMonitoring"]),
         "run_retries": _snake(daemon["runRetries"]),
         "sensors": _snake(daemon["sensors"]),
-        "schedules": _snake(daemon["schedules"]),
         "compute_logs": {
             "module": "dagster_azure.blob.compute_log_manager",
             "class": values["computeLogManager"]["type"],
@@ -99,11 +98,7 @@ def dagster_yaml(values: dict[str, Any]) -> dict[str, Any]:
         },
         "retention": {
             part: {"purge_after_days": values["retention"][camel]["purgeAfterDays"]}
-            for part, camel in (
-                ("schedule", "schedule"),
-                ("sensor", "sensor"),
-                ("auto_materialize", "autoMaterialize"),
-            )
+            for part, camel in (("sensor", "sensor"), ("auto_materialize", "autoMaterialize"))
         },
         "telemetry": values["telemetry"],
     }
