@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from stylejobs.cost import Prices
 from stylejobs.media.container import Container
 from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
 from stylejobs.media.probe import HdrRule, Limits
@@ -39,8 +40,13 @@ class Settings(BaseModel):
         shards: into how many partitions a video is split; constant for a deployment.
         min_shard_frames: shorter videos fill fewer partitions.
         shards_per_run: how many partitions one run paints; fewer spread over more machines.
+        frames_per_run: a run scores at least so many frames, to be worth the start of its machine.
+        scoring_machines: how many machines score at once; a video is spread evenly over them.
+        separate_scoring: score in runs of their own, for scoring machines that must not decode.
         segment_seconds: how much of a shard is scored at once and kept: what is lost, at most,
             when a machine goes away in mid-shard.
+        prices: of an hour of a machine, as ``{"cpu": 0.1, "gpu": 1.1}``, in any currency; set, a
+            final video shows what it cost.
         max_bytes, max_frames, max_seconds, max_pixels: larger uploads are rejected.
         hdr: ``tonemap`` HDR video to SDR, or ``refuse`` it.
         repair_damage: paint a damaged video all the same, with the last good frame in place of
@@ -82,7 +88,11 @@ class Settings(BaseModel):
     shards: int = 8
     min_shard_frames: int = Limits().min_shard_frames
     shards_per_run: int = 8
+    frames_per_run: int = 1500
+    scoring_machines: int = 1
+    separate_scoring: bool = False
     segment_seconds: float = 5.0
+    prices: Prices | None = None
     max_bytes: int = Limits().max_bytes
     max_frames: int = Limits().max_frames
     max_seconds: int = Limits().max_seconds

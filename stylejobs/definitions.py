@@ -13,6 +13,7 @@ defs = Definitions(
     schedules=[jobs.nightly_sweep],
     sensors=[
         sensors.inbox,
+        sensors.scoring,
         sensors.automation,
         *([sensors.inbox_events] if Settings.from_environment().trigger == "queue" else []),
     ],

@@ -12,9 +12,11 @@ from dagster import (
 
 from stylejobs.assets.audio import audio
 from stylejobs.assets.failures import explained
+from stylejobs.assets.frames import frames
 from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Stopwatch, shown
 from stylejobs.assets.styled_frames import styled_frames
+from stylejobs.cost import cost_facts, machine_seconds
 from stylejobs.delivery import deliver
 from stylejobs.partitions import by_clip, clips
 from stylejobs.resources import StudioResource
@@ -22,12 +24,21 @@ from stylejobs.studio import FINAL_VERSION
 
 # When a part has changed, all are there, and none is in work. The manifest does not count: it
 # changes before the parts of a new version are made. A failed part does not count either: the
-# last run of a shard may be one of an upload that was replaced since.
+# last run of a shard may be one of an upload that was replaced since. No shard may be older than
+# its frames: where scoring has runs of its own, there is a moment in which none is in work.
 _parts = AssetSelection.assets(audio, styled_frames)
+_older_than_its_frames = (
+    AutomationCondition.any_deps_updated()
+    .allow(AssetSelection.assets(frames))
+    .since(AutomationCondition.newly_updated())
+)
 _when_all_parts_are_there = (
     AutomationCondition.any_deps_updated().allow(_parts).since_last_handled()
     & ~AutomationCondition.any_deps_missing()
     & ~AutomationCondition.any_deps_in_progress()
+    & ~AutomationCondition.any_deps_match(_older_than_its_frames).allow(
+        AssetSelection.assets(styled_frames)
+    )
     & ~AutomationCondition.in_progress()
 )
 
@@ -52,14 +63,18 @@ def final_video(context: AssetExecutionContext, studio: StudioResource) -> Mater
         place = rules.workplace(clip)
         recipe = rules.recipe(clip.style)
         result = deliver(rules, place, recipe)
+        spent = machine_seconds(rules, place, recipe)
+        minutes = rules.manifest(place).duration / 60
+    watched = watch.facts(result.frames)
+    spent["cpu"] += watched["busy_seconds"]
     facts = {
         **result.facts,
         "path": ", ".join(result.files),
         "frames": result.frames,
         "bytes": result.size,
-        **watch.facts(result.frames),
+        **watched,
     }
     return MaterializeResult(
-        metadata=shown(facts),
+        metadata={**shown(facts), **cost_facts(spent, minutes, rules.settings.prices)},
         data_version=DataVersion(f"{place.version}-{recipe.version}"),
     )

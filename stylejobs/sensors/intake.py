@@ -21,12 +21,14 @@ from stylejobs import assets
 from stylejobs.assets.reports import manifest_facts
 from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.config import Settings
+from stylejobs.grouping import shard_groups
 from stylejobs.jobs import paint, prepare
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
 from stylejobs.partitions import clips, shard_names
 from stylejobs.scoring.weights import UnusableStyle
 from stylejobs.sensors.memory import DATA_VERSION
+from stylejobs.sensors.scoring import RANGE, SCORE_NEXT
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.store import StoredObject
 from stylejobs.studio import MissingInput, Recipe, Studio, Superseded, manifest_version
@@ -34,10 +36,6 @@ from stylejobs.studio import MissingInput, Recipe, Studio, Superseded, manifest_
 MAX_UPLOADS_PER_TICK = 10
 
 Upload = tuple[Clip, StoredObject]
-
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
-
 
 _UNFINISHED = (
     DagsterRunStatus.QUEUED,
@@ -188,24 +186,17 @@ def _runs(
         asset_selection=wanted,
         tags=tags,
     )
-    for first, last in _groups(studio.settings.shards_per_run, manifest):
+    separate = studio.settings.separate_scoring
+    for group in shard_groups(studio.settings, manifest):
+        first, last = shard_names[group[0]], shard_names[group[-1]]
+        ends = (f"{clip.key}|{first}", f"{clip.key}|{last}")
         yield RunRequest(
             run_key=f"{clip.key}:{version}:paint:{first}",
             job_name=paint.name,
+            asset_selection=[assets.frames.key] if separate else None,
             tags={
                 **tags,
-                _RANGE_START: f"{clip.key}|{first}",
-                _RANGE_END: f"{clip.key}|{last}",
+                **dict(zip(RANGE, ends, strict=True)),
+                **({SCORE_NEXT: "true"} if separate else {}),
             },
         )
-
-
-def _groups(size: int, manifest: Manifest | None) -> Iterator[tuple[str, str]]:
-    """First and last shard of each run; empty shards ride with the last one that has frames."""
-    shards = len(shard_names)
-    filled = shards
-    if manifest:
-        filled = sum(bool(manifest.shard_pts(shard)) for shard in range(shards))
-    starts = list(range(0, filled, size))
-    for start, following in zip(starts, [*starts[1:], shards], strict=True):
-        yield shard_names[start], shard_names[following - 1]
