@@ -38,6 +38,12 @@ class Settings(BaseModel):
         pixel_format: of the painted video: ``auto``, ``yuv420p``, ``yuv444p`` or ``yuv420p10le``.
         device: ``auto``, ``cpu`` or ``cuda``.
         backend: ``auto``, ``openvino`` or ``torch``.
+        cost_per_hour: of a machine, in any currency; set, every stage shows what it cost.
+        owner: who answers for the assets: an e-mail address or ``team:<name>``; shown in the UI.
+        source_url: GitHub or GitLab address of this code with its branch, such as
+            ``https://github.com/you/stylejobs/tree/main``: the UI links each asset to its lines.
+        painted_url: address at which people open what is in ``painted/``; set, each final video
+            has a link to watch it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +68,10 @@ class Settings(BaseModel):
     pixel_format: PixelFormat = "auto"
     device: Device = "auto"
     backend: Backend = "auto"
+    cost_per_hour: float | None = None
+    owner: str | None = None
+    source_url: str | None = None
+    painted_url: str | None = None
 
     @classmethod
     def from_environment(cls) -> Settings:

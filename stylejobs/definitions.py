@@ -1,16 +1,29 @@
 """What exists: the one Definitions object, wired for this deployment."""
 
-from dagster import Definitions, in_process_executor
+from dagster import Definitions, MetadataValue, in_process_executor
 
-from stylejobs import assets, checks, jobs, sensors
+from stylejobs import assets, by_hand, checks, jobs, sensors
+from stylejobs.assets.pictures import flow
+from stylejobs.assets.references import described
+from stylejobs.config import Settings
 from stylejobs.resources import StudioResource
 
+_settings = Settings.from_environment()
+
 defs = Definitions(
-    assets=[getattr(assets, name) for name in assets.__all__],
+    assets=described([getattr(assets, name) for name in assets.__all__], _settings),
     asset_checks=[checks.frames_and_times, checks.sound, checks.duration],
-    jobs=[jobs.prepare, jobs.paint, jobs.finish],
-    sensors=[sensors.inbox, sensors.automation],
+    jobs=[
+        jobs.prepare,
+        jobs.paint,
+        jobs.finish,
+        by_hand.paint_one_video,
+        by_hand.repaint_with_another_style,
+        by_hand.repaint_with_new_weights,
+    ],
+    sensors=[sensors.inbox, sensors.automation, by_hand.start_requested],
     # A process for each step would cost a second start for work that is one chain anyway.
     executor=in_process_executor,
     resources={"studio": StudioResource()},
+    metadata={"flow": MetadataValue.md(flow())},
 )

@@ -25,8 +25,8 @@ from dagster import (
 from pydantic import BaseModel
 
 from stylejobs import assets
+from stylejobs.assets.labels import UPLOAD_ETAG, labels
 from stylejobs.assets.reports import manifest_facts
-from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.jobs import paint, prepare
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
@@ -208,7 +208,7 @@ def _take(studio: Studio, clip: Clip, upload: StoredObject, taken: _Taken) -> No
                 },
             )
         )
-    taken.runs += _runs(studio, clip, upload, manifest)
+    taken.runs += runs_of(studio, clip, upload, manifest)
 
 
 def _examine(studio: Studio, clip: Clip, upload: StoredObject) -> tuple[Recipe, Manifest | None]:
@@ -286,12 +286,12 @@ def _changed_recipes(
             yield from _recipe_version(clip_key, recipe)
 
 
-def _runs(
+def runs_of(
     studio: Studio, clip: Clip, upload: StoredObject, manifest: Manifest | None
 ) -> Iterator[RunRequest]:
     """One run for the sound (and the manifest, if it is still to be made), the rest to paint."""
     version = studio.version(upload)
-    tags = {"stylejobs/upload": clip.upload_path, UPLOAD_ETAG: upload.etag}
+    tags = {**labels(clip), UPLOAD_ETAG: upload.etag}
     wanted = [assets.audio.key] if manifest else [assets.manifest.key, assets.audio.key]
     yield RunRequest(
         run_key=f"{clip.key}:{version}:prepare",

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from stylejobs.media.preview import as_markdown, contact_sheet
+from stylejobs.media.preview import (
+    as_markdown,
+    contact_sheet,
+    from_markdown,
+    join_sheets,
+    moving_picture,
+)
+from stylejobs.media.probe import Limits, probe
 
 BLACK = np.zeros((96, 160, 3), np.uint8)
 WHITE = np.full((96, 160, 3), 255, np.uint8)
@@ -61,3 +70,27 @@ def test_markdown_holds_the_picture_itself() -> None:
     head, _, data = markdown.removesuffix(")").partition(",")
     assert head == "![a  clip ](data:image/jpeg;base64"
     assert base64.b64decode(data) == jpeg
+
+
+def test_the_sheets_of_a_videos_parts_make_one_sheet_of_the_whole_video() -> None:
+    grey = np.full_like(BLACK, 128)
+    parts = [contact_sheet([(BLACK, picture)] * 4) for picture in (WHITE, grey)]
+    whole = np.asarray(opened(join_sheets(parts)).convert("L"))
+    assert whole.shape == (2 * 96 + 4, 6 * 164 - 4)
+    assert whole[10, 10] < 10
+    assert whole[-10, 10] > 245
+    assert 120 < whole[-10, -10] < 136
+
+
+def test_a_moving_picture_shows_two_seconds_in_few_bytes(clip: Callable[[str], Path]) -> None:
+    video = probe(clip("large.mp4"), Limits()).video
+    picture = moving_picture(clip("large.mp4"), video.colour, float(video.fps))
+    assert len(picture) < 60_000
+    markdown = as_markdown(picture, "moving")
+    assert markdown.startswith("![moving](data:image/webp;base64,")
+    assert from_markdown(markdown) == picture
+    with Image.open(io.BytesIO(picture)) as moving:
+        assert moving.n_frames == 16
+        first = np.asarray(moving.convert("RGB"), int)
+        moving.seek(8)
+        assert np.abs(np.asarray(moving.convert("RGB"), int) - first).max() > 50
