@@ -1,4 +1,4 @@
-"""The command line: paint one file, list the styles, compare two files. No Dagster involved.
+"""The command line: paint one file, list the styles, compare two files, check the installation.
 
 Imports that take time stay inside the functions, so that ``--help`` answers at once.
 """
@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("source", type=Path, metavar="SOURCE")
     verify.add_argument("result", type=Path, metavar="RESULT")
     verify.set_defaults(command=_verify)
+
+    doctor = commands.add_parser("doctor", help="check this installation and say what to do")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(command=_doctor)
     return parser
 
 
@@ -232,6 +236,12 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     differences = compare(arguments.source, arguments.result)
     return _report(differences, probe(arguments.source, NO_LIMITS))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from stylejobs import doctor
+
+    return doctor.main(arguments.json)
 
 
 def _report(differences: Sequence[str], manifest: Manifest) -> int:

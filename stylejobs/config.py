@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from stylejobs.media.container import Container
 from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
@@ -13,6 +13,9 @@ from stylejobs.media.probe import HdrRule, Limits
 from stylejobs.scoring.backends import Backend, Device
 
 _PREFIX = "STYLEJOBS_"
+
+AlertFormat = Literal["teams", "slack", "json"]
+TelemetryTarget = Literal["off", "otlp", "azure"]
 
 
 class Settings(BaseModel):
@@ -44,6 +47,13 @@ class Settings(BaseModel):
             ``https://github.com/you/stylejobs/tree/main``: the UI links each asset to its lines.
         painted_url: address at which people open what is in ``painted/``; set, each final video
             has a link to watch it.
+        ui_url: address of the Dagster UI, for links in alerts.
+        alert_webhook: address that failed, refused and late videos are posted to.
+        alert_format: of what is posted: ``teams`` (an Adaptive Card), ``slack`` or ``json``.
+        overdue_minutes: how long after its upload a video that is not painted is late; unset,
+            never.
+        telemetry: send metrics and traces by OpenTelemetry: ``otlp`` or ``azure`` (Azure
+            Monitor); ``off`` by default.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +82,11 @@ class Settings(BaseModel):
     owner: str | None = None
     source_url: str | None = None
     painted_url: str | None = None
+    ui_url: str = "http://localhost:3000"
+    alert_webhook: SecretStr | None = None
+    alert_format: AlertFormat = "json"
+    overdue_minutes: float | None = None
+    telemetry: TelemetryTarget = "off"
 
     @classmethod
     def from_environment(cls) -> Settings:

@@ -1,9 +1,8 @@
 """What exists: the one Definitions object, wired for this deployment."""
 
-from dagster import Definitions, MetadataValue, in_process_executor
+from dagster import Definitions, in_process_executor
 
-from stylejobs import assets, by_hand, checks, jobs, sensors
-from stylejobs.assets.pictures import flow
+from stylejobs import alert_sensors, assets, by_hand, checks, jobs, sensors, telemetry_sensor
 from stylejobs.assets.references import described
 from stylejobs.config import Settings
 from stylejobs.resources import StudioResource
@@ -21,9 +20,15 @@ defs = Definitions(
         by_hand.repaint_with_another_style,
         by_hand.repaint_with_new_weights,
     ],
-    sensors=[sensors.inbox, sensors.automation, by_hand.start_requested],
+    sensors=[
+        sensors.inbox,
+        sensors.automation,
+        by_hand.start_requested,
+        alert_sensors.failure_alerts,
+        alert_sensors.inbox_alerts,
+        telemetry_sensor.telemetry,
+    ],
     # A process for each step would cost a second start for work that is one chain anyway.
     executor=in_process_executor,
     resources={"studio": StudioResource()},
-    metadata={"flow": MetadataValue.md(flow())},
 )

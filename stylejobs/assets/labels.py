@@ -24,7 +24,7 @@ def labels(clip: Clip) -> dict[str, str]:
 def label(context: AssetExecutionContext, clips: Sequence[Clip]) -> None:
     """Tag a run that came without: from the UI, a backfill or the automation."""
     if UPLOAD not in context.run.tags and len(clips) == 1:
-        context.instance.add_run_tags(context.run_id, labels(clips[0]))
+        context.instance.add_run_tags(context.run.run_id, labels(clips[0]))
 
 
 def label_partitions(context: AssetExecutionContext, studio: Studio) -> None:
