@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,12 +61,17 @@ def main() -> int:
     return 0
 
 
+def daemon_running(log: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Dagster's daemon and the code server that it starts."""
+    return dagster_running(log, "dagster._daemon", "run")
+
+
 @contextmanager
-def daemon_running(log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Dagster's daemon and the code server that it starts, in a process group of their own."""
+def dagster_running(log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of Dagster with all that it starts, in a process group of their own."""
     with log.open("wb") as output:
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml"],
+            [sys.executable, "-m", *command, "-w", "workspace.yaml"],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
