@@ -37,8 +37,9 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=500)
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--pages", action="store_true", help="measure the UI as well")
+    parser.add_argument("--folder", help="to work in; /dev/shm fills faster than a disk")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         home, store = Path(folder) / "home", Path(folder) / "store"
         home.mkdir()
         shutil.copyfile(_ROOT / "dagster.yaml", home / "dagster.yaml")

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "make dev": "its program is run by the live tests",
     "make benchmark": "minutes",
     "stylejobs doctor": "test_doctor, where a fault is no failure",
+    ".venv/bin/stylejobs doctor": "the same",
 }
 NEEDS_MORE = ("pip install", "python -m stylejobs.training", "python -m benchmarks")
 
