@@ -16,7 +16,7 @@ from stylejobs.media.manifest import Colour
 if TYPE_CHECKING:
     from PIL import Image
 
-_MOST_COLUMNS = 6
+_MOST_COLUMNS = 4  # as many as the dialog of the UI is wide
 _GAP = 4  # pixels
 # Tried in this order: quality is given up before size.
 _CELL_WIDTHS = (240, 160, 96, 48, 16)
@@ -32,7 +32,7 @@ def contact_sheet(columns: Sequence[Sequence[np.ndarray]], max_bytes: int = 60_0
 
     Args:
         columns: pictures from top to bottom, (H, W, 3) uint8 RGB of one size: ``(before,
-            after)``, or ``(picture,)`` for a single row. Of more than six, six are taken, evenly
+            after)``, or ``(picture,)`` for a single row. Of more than four, four are taken, evenly
             spaced.
         max_bytes: what the JPEG stays below, at the cost of quality and size.
 
