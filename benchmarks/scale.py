@@ -50,16 +50,16 @@ def main() -> None:
 
         with DagsterInstance.get() as instance:
             started = time.perf_counter()
-            cursor = fill(instance, args.videos, args.shards)
+            fill(instance, args.videos, args.shards)
             seconds = time.perf_counter() - started
             print(f"{args.videos} videos × {args.shards} shards: filled in {seconds:.0f} s")
-            sensors(instance, cursor)
+            sensors(instance)
         if args.pages:
             pages(Path(folder))
 
 
-def fill(instance: DagsterInstance, videos: int, shards: int) -> str:
-    """Uploads in the inbox, and the events of all that is made of them; returns a cursor."""
+def fill(instance: DagsterInstance, videos: int, shards: int) -> None:
+    """Uploads in the inbox, and the events of all that is made of them."""
     from dagster import AssetMaterialization
 
     from stylejobs.config import Settings
@@ -93,10 +93,9 @@ def fill(instance: DagsterInstance, videos: int, shards: int) -> str:
             for asset in ("frames", "styled_frames"):
                 made(asset, f"{clip.key}|{shard:02d}", version)
         made("final_video", clip.key, f"{version}-{recipe}")
-    return "{}"
 
 
-def sensors(instance: DagsterInstance, cursor: str) -> None:
+def sensors(instance: DagsterInstance) -> None:
     from dagster import build_sensor_context, evaluate_automation_conditions
 
     from stylejobs.alert_sensors import inbox_alerts
@@ -105,7 +104,7 @@ def sensors(instance: DagsterInstance, cursor: str) -> None:
     from stylejobs.sensors import inbox
 
     def tick(sensor: Any) -> Callable[[], None]:
-        state = {"cursor": cursor}
+        state: dict[str, str | None] = {"cursor": None}
 
         def once() -> None:
             context = build_sensor_context(

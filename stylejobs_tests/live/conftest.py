@@ -22,8 +22,9 @@ from stylejobs.studio import Studio
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240.0
-# Two runs of one shard each: one can fail while the other does not.
-_SETTINGS = {"SHARDS": "2", "SHARDS_PER_RUN": "1", "MIN_SHARD_FRAMES": "13"}
+# 96 frames fill two of four shards, painted by runs of their own: one can fail alone.
+SHARDS = 4
+_SETTINGS = {"SHARDS": str(SHARDS), "SHARDS_PER_RUN": "1", "MIN_SHARD_FRAMES": "48"}
 
 
 @dataclass

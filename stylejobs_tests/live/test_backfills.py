@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from stylejobs.storage.clips import Clip
 from stylejobs_tests.conftest import random_weights
-from stylejobs_tests.live.conftest import Live, until
+from stylejobs_tests.live.conftest import SHARDS, Live, until
 
 BACKFILL = """mutation ($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
@@ -52,7 +52,7 @@ def test_backfills_of_whole_videos_and_new_weights_are_grouped_by_video_and_fina
 
     # All shards of these three videos.
     before = times(live, videos)
-    keys = [f"{video.key}|{shard:02d}" for video in videos for shard in range(2)]
+    keys = [f"{video.key}|{shard:02d}" for video in videos for shard in range(SHARDS)]
     params = {"assetSelection": PAINTING, "partitionNames": keys}
     backfill = live.ask(BACKFILL, params=params)
     assert backfill["__typename"] == "LaunchBackfillSuccess", backfill
@@ -60,7 +60,7 @@ def test_backfills_of_whole_videos_and_new_weights_are_grouped_by_video_and_fina
     mine = [
         run for run in live.runs() if run["tags"].get("dagster/backfill") == backfill["backfillId"]
     ]
-    whole = sorted((f"{video.key}|00", f"{video.key}|01") for video in videos)
+    whole = sorted((f"{video.key}|00", f"{video.key}|{SHARDS - 1:02d}") for video in videos)
     assert ranges(mine) == whole
     assert sorted(run["tags"]["stylejobs/upload"] for run in mine) == sorted(
         video.upload_path for video in videos

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from stylejobs.media.verify import compare
-from stylejobs_tests.live.conftest import ROOT, Live
+from stylejobs_tests.live.conftest import ROOT, SHARDS, Live
 
 SCREENSHOTS = ROOT / "screenshots"
 _MILLISECONDS = 150_000
@@ -53,7 +53,7 @@ def test_a_failed_shard_is_seen_and_healed_and_the_painted_video_is_seen_in_the_
     video = live.drop(clip("large.mp4"), "beach.mp4")
     place = live.studio.workplace(video)
     recipe = live.studio.recipe(video.style)
-    in_the_way = live.studio.store.root / place.styled(recipe.version, 1)
+    in_the_way = live.studio.store.root / place.styled(recipe.version, 0)
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("a file where a folder should be")
 
@@ -62,10 +62,10 @@ def test_a_failed_shard_is_seen_and_healed_and_the_painted_video_is_seen_in_the_
     for group in ("inbox", "work", "painted"):
         expect(page.get_by_text(group, exact=True).last).to_be_visible()
 
-    # One of the two shards fails.
+    # One of the shards fails.
     page.goto(f"{live.url}/assets/styled_frames?view=partitions")
     expect(page.get_by_text("Failed (1)")).to_be_visible()
-    expect(page.get_by_text("Materialized (1)")).to_be_visible()
+    expect(page.get_by_text(f"Materialized ({SHARDS - 1})")).to_be_visible()
     shoot(page, "failed_shard")
     in_the_way.unlink()
 
@@ -80,7 +80,7 @@ def test_a_failed_shard_is_seen_and_healed_and_the_painted_video_is_seen_in_the_
     page.get_by_role("button", name="Launch").last.click()
     expect(only_failed).to_be_hidden()
     page.goto(f"{live.url}/assets/styled_frames?view=partitions")
-    expect(page.get_by_text("Materialized (2)")).to_be_visible()
+    expect(page.get_by_text(f"Materialized ({SHARDS})")).to_be_visible()
     automatic = ("dagster/sensor_name", "dagster/from_automation_condition")
     healing = [r["tags"] for r in live.runs() if not any(tag in r["tags"] for tag in automatic)]
     assert [tags.get("stylejobs/upload") for tags in healing] == [video.upload_path]
