@@ -1,4 +1,4 @@
-"""The command line: paint a file, list styles, compare files, measure. No Dagster involved.
+"""The command line: paint a file, list styles, compare files, measure, check the installation.
 
 Imports that take time stay inside the functions, so that ``--help`` answers at once.
 """
@@ -118,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--json", action="store_true", help="print JSON, for machines")
     bench.set_defaults(command=_bench)
+    doctor = commands.add_parser("doctor", help="check this installation and say what to do")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(command=_doctor)
     return parser
 
 
@@ -202,4 +205,11 @@ def _bench(arguments: argparse.Namespace) -> int:
     except BenchFailed as error:
         raise CannotDo(f"The benchmark failed: {error}") from None
     print(json.dumps(asdict(figures), indent=2) if arguments.json else report(figures))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from stylejobs import doctor
+
+    return doctor.main(arguments.json)
     return 0

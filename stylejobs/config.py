@@ -17,6 +17,9 @@ from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
 _PREFIX = "STYLEJOBS_"
 
+AlertFormat = Literal["teams", "slack", "json"]
+TelemetryTarget = Literal["off", "otlp", "azure"]
+
 
 class Settings(BaseModel):
     """Each field can be set by the environment variable of its name in capitals.
@@ -63,6 +66,18 @@ class Settings(BaseModel):
         backend: ``auto``, ``openvino`` or ``torch``.
         models: models beside the styles, by the name of their folder in the inbox: a JSON object
             of names and `Model`, such as ``{"edges": "examples.edges:create"}``.
+        owner: who answers for the assets: an e-mail address or ``team:<name>``; shown in the UI.
+        source_url: GitHub or GitLab address of this code with its branch, such as
+            ``https://github.com/you/stylejobs/tree/main``: the UI links each asset to its lines.
+        painted_url: address at which people open what is in ``painted/``; set, each final video
+            has a link to watch it.
+        ui_url: address of the Dagster UI, for links in alerts.
+        alert_webhook: address that failed, refused and late videos are posted to.
+        alert_format: of what is posted: ``teams`` (an Adaptive Card), ``slack`` or ``json``.
+        overdue_minutes: how long after its upload a video that is not painted is late; unset,
+            never.
+        telemetry: send metrics and traces by OpenTelemetry: ``otlp`` or ``azure`` (Azure
+            Monitor); ``off`` by default.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -110,6 +125,14 @@ class Settings(BaseModel):
     device: Device = "auto"
     backend: Backend = "auto"
     models: Models = ()
+    owner: str | None = None
+    source_url: str | None = None
+    painted_url: str | None = None
+    ui_url: str = "http://localhost:3000"
+    alert_webhook: SecretStr | None = None
+    alert_format: AlertFormat = "json"
+    overdue_minutes: float | None = None
+    telemetry: TelemetryTarget = "off"
 
     @classmethod
     def from_environment(cls) -> Settings:

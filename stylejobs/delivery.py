@@ -5,12 +5,14 @@ Knows nothing of Dagster.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from stylejobs.media.audio import audio_suffix
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.mux import mux
+from stylejobs.media.preview import as_markdown, from_markdown, join_sheets, moving_picture
 from stylejobs.media.verify import compare_all
 from stylejobs.painting import TABLE_SUFFIX, VIDEO_SUFFIX
 from stylejobs.scoring.records import compare_table, join_tables
@@ -59,6 +61,7 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
             "upload": place.clip.upload_path,
             "style": recipe.style,
             **({"left_out": "\n".join(notes)} if notes else {}),
+            **_pictures(manifest, painted, segments),
         }
         targets = {place.clip.painted_path(file.suffix): file for file in results}
         return commit_files(
@@ -79,6 +82,21 @@ def delivered(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
             f" '{recipe.style}'. Materialise 'final_video'."
         )
     return part
+
+
+def _pictures(
+    manifest: Manifest, painted: Sequence[Part], segments: Sequence[Path]
+) -> dict[str, str]:
+    """What the result looks like, for people: before above after, and two seconds of it moving."""
+    pictures = {}
+    sheets = [from_markdown(part.facts["preview"]) for part in painted if "preview" in part.facts]
+    with suppress(ValueError):  # there may be no picture to show
+        pictures["preview"] = as_markdown(join_sheets(sheets), "before and after")
+    if segments:
+        video = manifest.video
+        moving = moving_picture(segments[len(segments) // 2], video.colour, float(video.fps))
+        pictures["moving_preview"] = as_markdown(moving, "two seconds of the painted video")
+    return pictures
 
 
 def _painted_part(studio: Studio, place: Workplace, recipe: Recipe, shard: int) -> Part:

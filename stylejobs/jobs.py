@@ -15,17 +15,23 @@ from stylejobs.assets import (
 prepare = define_asset_job(
     "prepare",
     selection=[manifest, audio],
-    description="Look at an upload again: its manifest and its sound.",
+    description="First stage of a video: its manifest and its sound. The inbox sensor starts it.",
 )
 paint = define_asset_job(
     "paint",
     selection=[frames, styled_frames],
-    description="Cut and paint shards of a clip.",
+    description=(
+        "Second stage: cut and paint shards of a video. The inbox sensor starts it; for a whole"
+        " video, `paint_one_video` does all stages."
+    ),
 )
 finish = define_asset_job(
     "finish",
     selection=[final_video],
-    description="Stitch the painted shards of a clip and deliver the final video.",
+    description=(
+        "Last stage: join the painted shards of a video and deliver it. It starts by itself; start"
+        " it to deliver once more."
+    ),
 )
 clear = define_asset_job(
     "clear",

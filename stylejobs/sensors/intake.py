@@ -18,8 +18,8 @@ from dagster import (
 )
 
 from stylejobs import assets
+from stylejobs.assets.labels import UPLOAD_ETAG, labels
 from stylejobs.assets.reports import manifest_facts
-from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.config import Settings
 from stylejobs.grouping import shard_groups
 from stylejobs.jobs import paint, prepare
@@ -116,7 +116,7 @@ def take(studio: Studio, clip: Clip, upload: StoredObject, taken: Taken) -> None
                 },
             )
         )
-    taken.runs += _runs(studio, clip, upload, manifest)
+    taken.runs += runs_of(studio, clip, upload, manifest)
 
 
 def _examine(studio: Studio, clip: Clip, upload: StoredObject) -> tuple[Recipe, Manifest | None]:
@@ -172,12 +172,12 @@ def recipe_version(clip_key: str, recipe: Recipe) -> list[AssetObservation | Ass
     return external_version(assets.recipe.key, clip_key, recipe.version, metadata)
 
 
-def _runs(
+def runs_of(
     studio: Studio, clip: Clip, upload: StoredObject, manifest: Manifest | None
 ) -> Iterator[RunRequest]:
     """One run for the sound (and the manifest, if it is still to be made), the rest to paint."""
     version = studio.version(upload)
-    tags = {"stylejobs/upload": clip.upload_path, UPLOAD_ETAG: upload.etag}
+    tags = {**labels(clip), UPLOAD_ETAG: upload.etag}
     wanted = [assets.audio.key] if manifest else [assets.manifest.key, assets.audio.key]
     yield RunRequest(
         run_key=f"{clip.key}:{version}:prepare",
