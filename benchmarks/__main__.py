@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import subprocess
 import sys
@@ -18,9 +17,9 @@ from pathlib import Path
 
 import av
 
+from stylejobs.scoring.bench import SAMPLE, Case, measure, report, run_part
 from stylejobs.scoring.weights import shipped_styles
 
-_SAMPLE = Path(__file__).parents[1] / "stylejobs" / "samples" / "bunny.mp4"
 _IMPORTS = 7
 
 
@@ -30,21 +29,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=96, help="frames to paint at 640×360")
     args = parser.parse_args()
 
-    print(f"style: {args.style.name}")
-    engine(args.style, args.frames)
+    case = Case(str(SAMPLE), str(args.style), args.frames)
+    print(report(measure(case, reference=True)))
     memory(args.style)
     imports()
-
-
-def engine(style: Path, frames: int) -> None:
-    ours = _measure("engine", style, _SAMPLE, frames)
-    peers = _measure("peer_loop", style, _SAMPLE, max(4, frames // 12))
-    print(f"640×360 on {ours['device']}, {ours['frames']} frames:")
-    print(f"  end to end     {ours['cpu']:.3f} CPU-s a frame, {ours['fps']:.1f} fps")
-    print(f"  network alone  {ours['bare_cpu']:.3f} CPU-s a frame, {ours['bare_fps']:.1f} fps")
-    print(f"  end to end / alone: {ours['fps'] / ours['bare_fps']:.2f} of the speed")
-    print(f"  torch fp32 loop with JPEG files: {peers['cpu']:.3f} CPU-s a frame,")
-    print(f"  that is {peers['cpu'] / ours['cpu']:.1f} × ours")
 
 
 def memory(style: Path) -> None:
@@ -54,7 +42,8 @@ def memory(style: Path) -> None:
         for seconds in (10, 60):
             clip = Path(folder) / f"{seconds}.mp4"
             _write_clip(clip, seconds)
-            peaks[seconds] = _measure("engine", style, clip, 10**6)["peak_mb"]
+            case = Case(str(clip), str(style), 10**6)
+            peaks[seconds] = run_part("engine", case)["peak_rss_mb"]
     print(f"1920×1080, peak memory: 10 s clip {peaks[10]:.0f} MB, 60 s clip {peaks[60]:.0f} MB")
 
 
@@ -77,18 +66,9 @@ def imports() -> None:
     )
 
 
-def _measure(what: str, style: Path, clip: Path, frames: int) -> dict[str, float]:
-    """Run a measurement in a process of its own, so that its peak memory is its own."""
-    command = [sys.executable, "-m", "benchmarks.measure", what, str(style), str(clip), str(frames)]
-    child = subprocess.run(command, capture_output=True, text=True, check=False)
-    if child.returncode:
-        sys.exit(child.stderr)
-    return json.loads(child.stdout)
-
-
 def _write_clip(path: Path, seconds: int, rate: int = 3) -> None:
     """A 1080p clip that moves, ``rate`` frames a second: what counts is how long it is."""
-    with av.open(str(_SAMPLE)) as source, av.open(str(path), "w") as target:
+    with av.open(str(SAMPLE)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
         first = itertools.islice(source.decode(video=0), 12)

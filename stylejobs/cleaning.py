@@ -37,15 +37,16 @@ class Freed:
 def clear(studio: Studio, place: Workplace) -> Freed:
     """Remove the parts of a clip whose video is delivered, those of older versions too.
 
-    Its manifest and its card stay: they are small, and the checks and the keys need them.
+    Its card, its manifest and what tells of the delivery stay: they are small, and the keys and
+    the checks need them.
 
     Raises:
         StoreError: the store does not do its part.
     """
-    kept = {place.clip.card_path, place.manifest}
+    kept = (place.clip.card_path, place.manifest, place.delivery(""))
     freed = Freed()
     for found in studio.store.list(f"{WORK}/{place.clip.key}"):
-        if found.path not in kept:
+        if not found.path.startswith(kept):
             freed.remove(studio.store, found)
     return freed
 

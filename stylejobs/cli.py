@@ -1,4 +1,4 @@
-"""The command line: paint one file, list the styles, compare two files. No Dagster involved.
+"""The command line: paint a file, list styles, compare files, measure. No Dagster involved.
 
 Imports that take time stay inside the functions, so that ``--help`` answers at once.
 """
@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from stylejobs.media.manifest import Manifest
     from stylejobs.media.subtitles import LeftOut
-    from stylejobs.scoring.scorer import Scorer
+    from stylejobs.scoring.models import Model
+    from stylejobs.scoring.scorer import Record, Scorer, Scores
 
 _FAILED, _STOPPED = 1, 130
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -49,18 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    style = commands.add_parser("style", help="paint one video")
+    style = commands.add_parser("style", help="paint one video, or make a table of its frames")
     style.add_argument("source", type=Path, metavar="IN", help="the video to paint")
     style.add_argument(
         "--style",
-        metavar="NAME_OR_CHECKPOINT",
-        help="a shipped style, or a .safetensors or .pth file (default: the first shipped style)",
+        metavar="NAME_OR_FILE",
+        help="a shipped style, or a .safetensors or .pth file (default: the first shipped style);"
+        " or a model: package.module:factory, an .onnx, .pt2 or .ts file, or a JSON object as in"
+        " STYLEJOBS_MODELS",
     )
     style.add_argument(
         "--out", type=Path, help="file to write (default: beside IN, with the style's name)"
     )
-    style.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    style.add_argument("--backend", choices=["auto", "openvino", "torch"], default="auto")
+    _add_runtime(style)
     style.add_argument(
         "--shards", type=_positive, default=1, metavar="N", help="parts to paint one by one"
     )
@@ -79,7 +86,27 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("source", type=Path, metavar="SOURCE")
     verify.add_argument("result", type=Path, metavar="RESULT")
     verify.set_defaults(command=_verify)
+
+    bench = commands.add_parser("bench", help="measure how fast this machine paints")
+    bench.add_argument(
+        "source", type=Path, nargs="?", metavar="CLIP", help="(default: the shipped sample)"
+    )
+    bench.add_argument("--style", metavar="NAME_OR_CHECKPOINT", help="as for 'style'")
+    bench.add_argument(
+        "--frames", type=_positive, default=96, metavar="N", help="to paint (default: 96)"
+    )
+    _add_runtime(bench)
+    bench.add_argument(
+        "--reference", action="store_true", help="compare with a plain torch loop too"
+    )
+    bench.add_argument("--json", action="store_true", help="print JSON, for machines")
+    bench.set_defaults(command=_bench)
     return parser
+
+
+def _add_runtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--backend", choices=["auto", "openvino", "torch"], default="auto")
 
 
 def _positive(text: str) -> int:
@@ -94,6 +121,7 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
     from av import FFmpegError
 
     from stylejobs.media.errors import FramesMismatch, UnusableMedia
+    from stylejobs.scoring.errors import UnusableModel
     from stylejobs.scoring.weights import UnusableStyle
 
     if isinstance(error, _CannotDo):
@@ -102,6 +130,8 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
         return f"{arguments.source}: {error.reason} {error.remedy}"
     if isinstance(error, UnusableStyle):
         return f"{error} Choose another file, or a shipped style: see 'stylejobs styles'."
+    if isinstance(error, UnusableModel):
+        return str(error)
     if isinstance(error, FramesMismatch):
         return f"{arguments.source}: {error} Check that it plays to its end, or convert it first."
     if isinstance(error, OSError | FFmpegError):
@@ -115,38 +145,88 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
 
 
 def _style(arguments: argparse.Namespace) -> int:
-    from stylejobs.media.mux import final_suffix
+    import numpy as np
+
+    from stylejobs.media.mux import final_suffix, mux_with_sound
     from stylejobs.media.probe import Limits, probe
     from stylejobs.media.verify import compare
-    from stylejobs.scoring.backends import create_scorer
-    from stylejobs.scoring.weights import load_weights
+    from stylejobs.painting import TABLE_SUFFIX
+    from stylejobs.scoring.records import compare_table
 
     source: Path = arguments.source
-    weights = load_weights(_style_file(arguments.style))
+    name, scorer_for = _chosen(arguments)
     # The floor of frames a shard is for jobs, where a shard costs a start-up; here N means N.
     manifest = probe(source, Limits(shards=arguments.shards, min_shard_frames=1))
-    suffix = final_suffix(manifest, container=arguments.container)
-    name = f"{source.stem}-{weights.name}{suffix}"
-    out = _checked_out(source, arguments.out or source.parent, name)
+    size = manifest.video.height, manifest.video.width
     try:
-        scorer = create_scorer(
-            weights,
-            manifest.video.height,
-            manifest.video.width,
-            arguments.device,
-            arguments.backend,
-        )
+        scorer = scorer_for(*size)
     except ValueError as error:
         raise _CannotDo(str(error)) from None
+    # Which kind of file to write shows when the model has seen a picture.
+    makes = scorer(np.zeros((1, *size, 3), np.uint8))
+    paints = makes.pictures is not None
+    suffix = final_suffix(manifest, container=arguments.container) if paints else TABLE_SUFFIX
+    out = _checked_out(source, arguments.out or source.parent, f"{source.stem}-{name}{suffix}")
     # Beside the result, so that the last step is a rename and nothing unfinished has its name.
-    with TemporaryDirectory(prefix=".stylejobs-", dir=out.parent) as folder:
-        painted, left_out = _paint(source, manifest, scorer, Path(folder), out.suffix)
-        differences = compare(source, painted, {each.stream for each in left_out})
-        painted.replace(out)
+    with TemporaryDirectory(prefix=".stylejobs-", dir=out.parent) as name_of_folder:
+        folder = Path(name_of_folder)
+        segments, table = _score(source, manifest, scorer, makes, folder)
+        differences = compare_table(manifest, table) if table else []
+        left_out: tuple[LeftOut, ...] = ()
+        if paints:
+            painted = folder / f"painted{suffix}"
+            left_out = mux_with_sound(manifest, source, segments, painted)
+            differences += compare(source, painted, {each.stream for each in left_out})
+            painted.replace(out)
+        if table:
+            table.replace(out.with_suffix(TABLE_SUFFIX))
     for each in left_out:
         print(f"stylejobs: {each.note}", file=sys.stderr)
     print(_printable(out))
-    return _report(differences, manifest)
+    if table and paints:
+        print(_printable(out.with_suffix(TABLE_SUFFIX)))
+    if paints or differences:
+        return _report(differences, manifest)
+    print(f"{manifest.frame_count} lines, one a frame")
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace) -> tuple[str, Callable[[int, int], Scorer]]:
+    """The name of the style or model that is asked for, and what makes its scorer."""
+    from stylejobs.scoring.backends import create_scorer
+    from stylejobs.scoring.weights import load_weights
+
+    if (model := _model(arguments.style)) is not None:
+        return model.name, partial(model.scorer, device=arguments.device)
+    weights = load_weights(_style_file(arguments.style))
+    device, backend = arguments.device, arguments.backend
+    return weights.name, partial(create_scorer, weights, device=device, backend=backend)
+
+
+def _model(text: str | None) -> Model | None:
+    """The model that ``--style`` describes; None if it names a style."""
+    from pydantic import ValidationError
+
+    from stylejobs.scoring.entry_point import is_entry_point
+    from stylejobs.scoring.models import FILES, Model
+    from stylejobs.scoring.weights import SUFFIXES
+
+    if text is None:
+        return None
+    suffix = Path(text).suffix.lower()
+    is_file = suffix in FILES and suffix not in SUFFIXES  # .pt holds weights of a style here
+    if not (is_file or is_entry_point(text) or text.startswith("{")):
+        return None
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # as ``python -m`` does
+    try:
+        return Model.model_validate(json.loads(text) if text.startswith("{") else text)
+    except ValidationError as error:
+        faults = "; ".join(".".join(map(str, e["loc"])) + f" {e['msg']}" for e in error.errors())
+        raise _CannotDo(f"--style {text}: {faults.strip()}.") from None
+    except json.JSONDecodeError as error:
+        raise _CannotDo(f"--style {text}: this is no JSON object ({error}).") from None
 
 
 def _style_file(name: str | None) -> Path:
@@ -179,41 +259,57 @@ def _checked_out(source: Path, wanted: Path, name: str) -> Path:
     return out
 
 
-def _paint(
-    source: Path, manifest: Manifest, scorer: Scorer, folder: Path, suffix: str
-) -> tuple[Path, tuple[LeftOut, ...]]:
-    """Paint ``source`` in ``folder``, shard by shard as the jobs do.
+def _score(
+    source: Path, manifest: Manifest, scorer: Scorer, makes: Scores, folder: Path
+) -> tuple[list[Path], Path | None]:
+    """Score ``source``, shard by shard as the jobs do, into files in ``folder``.
 
-    Returns the finished file and what of the source it does not have.
+    Returns the painted segments, and the table of the records; whichever the model ``makes``.
     """
     from tqdm import tqdm
 
+    from stylejobs.media.colour import from_rgb
     from stylejobs.media.encode import EncoderSettings, SegmentWriter
-    from stylejobs.media.mux import mux_with_sound
     from stylejobs.media.normalise import normalised_frames
-    from stylejobs.scoring.engine import paint
+    from stylejobs.scoring.engine import score
+    from stylejobs.scoring.records import RecordWriter
 
     track = manifest.video
+    paints, tells = makes.pictures is not None, makes.records is not None
     segments = []
+    # Where nobody watches, a line now and then is enough.
+    pace = 0.1 if sys.stderr.isatty() else 5.0
 
     def on_frame(*_: object) -> None:
         bar.update()
 
-    # Where nobody watches, a line now and then is enough.
-    pace = 0.1 if sys.stderr.isatty() else 5.0
-    with tqdm(
-        total=manifest.frame_count, unit=" frames", desc=scorer.device, mininterval=pace
-    ) as bar:
+    def write(picture: np.ndarray | None, record: Record | None) -> None:
+        if segment and picture is not None:
+            segment.write(from_rgb(picture, track.colour, segment.pixel_format))
+        if table and record is not None:
+            table.write(record)
+
+    with (
+        tqdm(
+            total=manifest.frame_count, unit=" frames", desc=scorer.device, mininterval=pace
+        ) as bar,
+        RecordWriter(folder / "table", manifest, range(manifest.frame_count))
+        if tells
+        else nullcontext() as table,
+    ):
         for shard in range(len(manifest.shard_starts) - 1):
             pts = manifest.shard_pts(shard)
             if pts:
-                segment = folder / f"{shard}.mp4"
+                file = folder / f"{shard}.mp4"
                 frames = normalised_frames(source, manifest, pts)
-                with SegmentWriter(segment, track, pts, EncoderSettings()) as writer:
-                    paint(frames, scorer, writer, track.colour, on_frame)
-                segments.append(segment)
-    painted = folder / f"painted{suffix}"
-    return painted, mux_with_sound(manifest, source, segments, painted)
+                with (
+                    SegmentWriter(file, track, pts, EncoderSettings())
+                    if paints
+                    else nullcontext() as segment
+                ):
+                    score(frames, scorer, write, track.colour, on_frame)
+                segments += [file] if paints else []
+    return segments, folder / "table" if tells else None
 
 
 def _styles(arguments: argparse.Namespace) -> int:
@@ -232,6 +328,32 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     differences = compare(arguments.source, arguments.result)
     return _report(differences, probe(arguments.source, NO_LIMITS))
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    import json
+    from dataclasses import asdict
+
+    from stylejobs.media.probe import Limits, probe
+    from stylejobs.scoring.bench import SAMPLE, BenchFailed, Case, measure, report
+    from stylejobs.scoring.weights import load_weights
+
+    arguments.source = clip = arguments.source or SAMPLE
+    style = _style_file(arguments.style)
+    # Looked at here, so that a wrong file is explained before anything is started.
+    load_weights(style)
+    frames = min(arguments.frames, probe(clip, Limits()).frame_count)
+    case = Case(str(clip), str(style), frames, arguments.device, arguments.backend)
+
+    def progress(what: str) -> None:
+        print(f"stylejobs: {what}", file=sys.stderr)
+
+    try:
+        figures = measure(case, arguments.reference, progress)
+    except BenchFailed as error:
+        raise _CannotDo(f"The benchmark failed: {error}") from None
+    print(json.dumps(asdict(figures), indent=2) if arguments.json else report(figures))
+    return 0
 
 
 def _report(differences: Sequence[str], manifest: Manifest) -> int:

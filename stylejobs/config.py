@@ -11,6 +11,7 @@ from stylejobs.media.container import Container
 from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
 from stylejobs.media.probe import HdrRule, Limits
 from stylejobs.scoring.backends import Backend, Device
+from stylejobs.scoring.models import Models
 from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
 _PREFIX = "STYLEJOBS_"
@@ -38,6 +39,8 @@ class Settings(BaseModel):
         shards: into how many partitions a video is split; constant for a deployment.
         min_shard_frames: shorter videos fill fewer partitions.
         shards_per_run: how many partitions one run paints; fewer spread over more machines.
+        segment_seconds: how much of a shard is scored at once and kept: what is lost, at most,
+            when a machine goes away in mid-shard.
         max_bytes, max_frames, max_seconds, max_pixels: larger uploads are rejected.
         hdr: ``tonemap`` HDR video to SDR, or ``refuse`` it.
         repair_damage: paint a damaged video all the same, with the last good frame in place of
@@ -52,6 +55,8 @@ class Settings(BaseModel):
         pixel_format: of the painted video: ``auto``, ``yuv420p``, ``yuv444p`` or ``yuv420p10le``.
         device: ``auto``, ``cpu`` or ``cuda``.
         backend: ``auto``, ``openvino`` or ``torch``.
+        models: models beside the styles, by the name of their folder in the inbox: a JSON object
+            of names and `Model`, such as ``{"edges": "examples.edges:create"}``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,6 +82,7 @@ class Settings(BaseModel):
     shards: int = 8
     min_shard_frames: int = Limits().min_shard_frames
     shards_per_run: int = 8
+    segment_seconds: float = 5.0
     max_bytes: int = Limits().max_bytes
     max_frames: int = Limits().max_frames
     max_seconds: int = Limits().max_seconds
@@ -93,6 +99,7 @@ class Settings(BaseModel):
     pixel_format: PixelFormat = "auto"
     device: Device = "auto"
     backend: Backend = "auto"
+    models: Models = ()
 
     @classmethod
     def from_environment(cls) -> Settings:

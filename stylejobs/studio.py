@@ -18,10 +18,12 @@ from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
 from stylejobs.media.mux import final_suffix
+from stylejobs.scoring.backends import create_scorer
+from stylejobs.scoring.errors import UnusableModel
+from stylejobs.scoring.models import Model
+from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
-    StyleWeights,
-    UnusableStyle,
     check_size,
     file_digest,
     load_weights,
@@ -32,7 +34,7 @@ from stylejobs.storage.store import Store, StoredObject, StoreError
 
 # Raise these when the code makes other bytes from the same input.
 FRAMES_VERSION = "2"
-PAINT_VERSION = "2"
+PAINT_VERSION = "3"
 AUDIO_VERSION = "1"
 FINAL_VERSION = "2"
 
@@ -56,13 +58,14 @@ class Recipe:
     """How a clip is painted.
 
     Attributes:
-        version: ``<style>-<hash>``; changes with the weights and the settings.
-        weights: path in the store, or a file of the package.
+        style: its name, or that of a model of the settings.
+        version: ``<style>-<hash>``; changes with the weights or the model, and the settings.
+        weights: path in the store, or a file of the package; or the model.
     """
 
     style: str
     version: str
-    weights: str | Path
+    weights: str | Path | Model
 
 
 class Studio:
@@ -181,21 +184,24 @@ class Studio:
         for style in self.styles():
             self.store.make_folder(f"{INBOX}/{style}")
 
-    def styles(self) -> dict[str, Path | StoredObject]:
-        """Every known style by name: those of the store's ``styles/``, then the shipped ones."""
-        found: dict[str, Path | StoredObject] = dict(shipped_styles())
+    def styles(self) -> dict[str, Path | StoredObject | Model]:
+        """What videos can be painted with, by name: the models of the settings, the store's
+        ``styles/``, the shipped styles; an earlier one hides a later one of the same name.
+        """
+        found: dict[str, Path | StoredObject | Model] = dict(shipped_styles())
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
                 found[path.stem] = file
-        return found
+        # Last: who may bring styles must not be able to stand in for the operator's model.
+        return {**found, **dict(self.settings.models)}
 
     def recipe(self, style: str) -> Recipe:
         """How to paint with ``style`` now.
 
         Raises:
-            MissingInput: there is no such style.
-            UnusableStyle: its file is too large for one.
+            MissingInput: there is no such style, its file is too large for one, or its model is
+                not there.
         """
         styles = self.styles()
         if style not in styles:
@@ -205,32 +211,42 @@ class Studio:
         return self._recipe(style, styles[style])
 
     def recipes(self) -> dict[str, Recipe]:
-        """How to paint with each style now; what cannot be one is left out."""
+        """How to paint with each style now; what cannot be used is left out."""
         found = {}
         for style, weights in self.styles().items():
-            with suppress(UnusableStyle, StoreError):
+            with suppress(MissingInput, StoreError):
                 found[style] = self._recipe(style, weights)
         return found
 
-    def _recipe(self, style: str, weights: Path | StoredObject) -> Recipe:
-        if isinstance(weights, Path):
-            facts = weights.stat()
-            digest = _digest(None, str(weights), f"{facts.st_mtime_ns}-{facts.st_size}")
-        else:
-            check_size(weights.path, weights.size)  # before it is fetched
-            digest = _digest(self.store, weights.path, weights.etag)
+    def _recipe(self, style: str, weights: Path | StoredObject | Model) -> Recipe:
+        try:
+            digest = self._weights_digest(weights)
+        except UnusableModel as error:
+            raise MissingInput(f"'{style}' cannot be used. {error}") from None
         version = version_of(PAINT_VERSION, digest, self.settings.encoder)
-        source = weights if isinstance(weights, Path) else weights.path
+        source = weights.path if isinstance(weights, StoredObject) else weights
         return Recipe(style, f"{style}-{version}", source)
 
-    def weights(self, recipe: Recipe) -> StyleWeights:
-        """The recipe's weights.
+    def _weights_digest(self, weights: Path | StoredObject | Model) -> str:
+        if isinstance(weights, Model):
+            return weights.version()
+        if isinstance(weights, Path):
+            facts = weights.stat()
+            return _digest(None, str(weights), f"{facts.st_mtime_ns}-{facts.st_size}")
+        check_size(weights.path, weights.size)  # before it is fetched
+        return _digest(self.store, weights.path, weights.etag)
+
+    def scorer(self, recipe: Recipe, height: int, width: int) -> Scorer:
+        """The recipe's model, made ready for frames of ``height`` × ``width``.
 
         Raises:
-            UnusableStyle: the style's file does not hold any.
+            UnusableModel: the style's file holds no weights, or the model does not run.
         """
+        if isinstance(recipe.weights, Model):
+            return recipe.weights.scorer(height, width, self.settings.device)
         with self._open_weights(recipe.weights) as file:
-            return load_weights(file)
+            weights = load_weights(file)
+        return create_scorer(weights, height, width, self.settings.device, self.settings.backend)
 
     @contextmanager
     def _open_weights(self, weights: str | Path) -> Iterator[Path]:

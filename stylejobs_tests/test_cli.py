@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -18,9 +19,11 @@ import ffmpeg
 import pytest
 import torch
 
+from examples import light
 from stylejobs.cli import main
 from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.records import read_records
 from stylejobs.scoring.weights import shipped_styles
 from stylejobs_tests.conftest import pattern, run_ffmpeg
 
@@ -272,3 +275,57 @@ def test_a_senseless_number_of_shards_is_a_usage_error(shards: str) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["style", "x.mp4", "--shards", shards])
     assert caught.value.code == 2
+
+
+def test_a_model_that_makes_pictures_paints_a_video(run: Run, video: Path) -> None:
+    status, out, error = run("style", video, "--style", "examples.edges:create", "--shards", 3)
+    painted = video.with_name("video-edges.mp4")
+    assert (status, out.splitlines()[0]) == (0, str(painted))
+    assert out.splitlines()[1].startswith("identical: 48 frames")
+    assert "numpy" in error
+    assert left_in(video.parent) == ["video-edges.mp4", "video.mp4"]
+
+
+def test_a_model_that_makes_data_writes_a_table(run: Run, video: Path) -> None:
+    model = video.with_name("light.onnx")
+    light.build(model)
+    status, out, _ = run("style", video, "--style", model, "--shards", 3)
+    table = video.with_name("video-light.jsonl")
+    assert (status, out.splitlines()) == (0, [str(table), "48 lines, one a frame"])
+    lines = list(read_records(table))
+    assert [line["frame"] for line in lines] == list(range(48))
+    assert all(0 < line["brightness"] < 1 for line in lines)
+    assert left_in(video.parent) == ["light.onnx", "video-light.jsonl", "video.mp4"]
+
+
+def test_a_model_may_have_options_and_make_pictures_and_data(
+    run: Run, video: Path, tmp_path: Path
+) -> None:
+    class Both(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"painted": 1 - x, "white": x.amax((1, 2, 3))}
+
+    program = torch.export.export(Both(), (torch.zeros(1, 3, 96, 160),))
+    torch.export.save(program, tmp_path / "both.pt2")
+    model = json.dumps({"model": str(tmp_path / "both.pt2"), "scale": 1})
+    status, out, _ = run("style", video, "--style", model, "--out", tmp_path / "out.mp4")
+    assert status == 0
+    assert out.splitlines()[:2] == [str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")]
+    assert probe(tmp_path / "out.mp4", Limits()).frame_count == 48
+    assert all(line["white"] == 1 for line in read_records(tmp_path / "out.jsonl"))
+
+
+def test_a_model_that_cannot_be_used_is_explained_in_one_line(
+    run: Run, video: Path, tmp_path: Path
+) -> None:
+    noise = tmp_path / "noise.pt2"
+    noise.write_bytes(b"noise")
+    the_error(run("style", video, "--style", noise), str(noise), "torch.export")
+    the_error(run("style", video, "--style", "nowhere:create"), "no module 'nowhere'")
+    the_error(run("style", video, "--style", "none.onnx"), "none.onnx is not there")
+    the_error(run("style", video, "--style", '{"model": 1'), "--style")
+    the_error(run("style", video, "--style", '{"model": "x"}'), "'x' is no model")
+    light.build(tmp_path / "light.onnx")
+    arguments = ("--style", tmp_path / "light.onnx", "--out", tmp_path / "out.mp4")
+    the_error(run("style", video, *arguments), "end in .jsonl")
+    assert left_in(tmp_path) == ["light.onnx", "noise.pt2", "video.mp4"]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dagster import Failure
 
 from stylejobs.media.errors import FramesMismatch, UnusableMedia
-from stylejobs.scoring.weights import UnusableStyle
+from stylejobs.scoring.errors import UnusableModel
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.store import StoreError
 from stylejobs.studio import MissingInput, Studio, Superseded
@@ -32,7 +32,7 @@ def explained(studio: Studio, clip: Clip | None = None) -> Iterator[None]:
         )
         where = f" See {studio.reject(clip, damage)}." if clip else ""
         raise Failure(f"{damage}{where}", allow_retries=False) from None
-    except (MissingInput, Superseded, UnusableStyle) as error:
+    except (MissingInput, Superseded, UnusableModel) as error:
         raise Failure(str(error), allow_retries=False) from None
     except (StoreError, OSError) as error:
         # Worth another try: space may be freed, a disk may come back.

@@ -14,17 +14,13 @@ from stylejobs.assets.recipe import recipe as recipe_spec
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
 from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.assets.versions import common_version
-from stylejobs.media.decode import read_frames
-from stylejobs.media.encode import SegmentWriter
-from stylejobs.media.probe import probe
+from stylejobs.painting import ShardWork
 from stylejobs.partitions import by_clip, clip_and_shard, shards
 from stylejobs.resources import StudioResource
-from stylejobs.scoring.backends import create_scorer
-from stylejobs.scoring.engine import Busy, paint
+from stylejobs.scoring.engine import Busy
 from stylejobs.scoring.scorer import Scorer
-from stylejobs.storage.clips import Workplace
-from stylejobs.storage.parts import Part, commit_part, find_part
-from stylejobs.studio import PAINT_VERSION, MissingInput, Recipe, Studio
+from stylejobs.storage.parts import Part
+from stylejobs.studio import PAINT_VERSION, Recipe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,10 +52,7 @@ def styled_frames(
 
     @lru_cache(maxsize=1)
     def scorer_for(recipe: Recipe, height: int, width: int) -> Scorer:
-        settings = rules.settings
-        scorer = create_scorer(
-            rules.weights(recipe), height, width, settings.device, settings.backend
-        )
+        scorer = rules.scorer(recipe, height, width)
         context.log.info("painting with '%s' on %s", recipe.style, scorer.device)
         return scorer
 
@@ -69,71 +62,41 @@ def styled_frames(
             clip = rules.clip(clip_key)
             place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
             recipe = rules.recipe(clip.style)
-            path = place.styled(recipe.version, shard)
-            found = None if config.again else find_part(rules.store, path)
-            progress = _Progress(context.log.info, f"{clip_key} shard {shard:02d}")
-            part = found or paint_shard(rules, place, recipe, shard, scorer_for, progress)
+            work = ShardWork(rules, place, recipe, shard, scorer_for, config.again)
+            found = work.find()
+            part = found or paint(work, context.log.info, f"{clip_key} shard {shard:02d}")
         versions[clip_key] = f"{place.version}-{recipe.version}"
         context.add_asset_metadata(
-            part_facts(part, path, reused=found is not None), partition_key=key
+            part_facts(part, work.path, reused=found is not None), partition_key=key
         )
     return MaterializeResult(data_version=common_version(versions))
 
 
-def paint_shard(
-    studio: Studio,
-    place: Workplace,
-    recipe: Recipe,
-    shard: int,
-    scorer_for: Callable[[Recipe, int, int], Scorer],
-    on_progress: Callable[[int, int], None],
-) -> Part:
-    """Make the styled part of one shard from its frames part.
-
-    Raises:
-        MissingInput: the shard's frames are not cut yet.
-    """
+def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
+    """Paint a shard, logging how far it is, and finish it with its figures and a preview."""
     watch = Stopwatch()
-    path = place.styled(recipe.version, shard)
-    source = find_part(studio.store, place.frames(shard))
-    if source is None:
-        raise MissingInput(
-            f"The frames of {place.clip.upload_path}, shard {shard:02d}, are not there for the"
-            " present version of the upload. Materialise 'frames' first."
-        )
-    if source.frames == 0:
-        return commit_part(studio.store, path, None, 0, watch.facts(0))
-    manifest = studio.manifest(place)
-    pts = manifest.shard_pts(shard)
-    scorer = scorer_for(recipe, manifest.video.height, manifest.video.width)
-    samples = Samples(len(pts))
+    frames = len(work.studio.manifest(work.place).shard_pts(work.shard))
+    samples = Samples(frames)
+    progress = _Progress(log, what)
 
-    def after_frame(busy: Busy, picture: "np.ndarray", painted: "np.ndarray") -> None:
-        if samples.wants(busy.frames - 1):
-            samples.add(picture, painted)
-        on_progress(busy.frames, len(pts))
+    def on_frame(busy: Busy, done: int, *pictures: "np.ndarray | None") -> None:
+        if samples.wants(done - 1):
+            samples.add(*(each for each in pictures if each is not None))
+        progress(busy.frames, done, frames)
 
-    with studio.store.scratch() as folder, studio.store.open_local(place.frames(shard)) as cut:
-        file = folder / "styled.mp4"
-        mezzanine = probe(cut, studio.settings.limits)
-        with SegmentWriter(file, manifest.video, pts, studio.settings.encoder) as writer:
-            busy = paint(
-                read_frames(cut, mezzanine, mezzanine.pts),
-                scorer,
-                writer,
-                manifest.video.colour,
-                after_frame,
-            )
-        facts = {
-            **watch.facts(busy.frames),
-            "device": scorer.device,
-            "style": recipe.style,
-            "score_seconds": busy.score,
-            "decode_seconds": busy.decode,
-            "encode_seconds": busy.encode,
-            **samples.preview(),
-        }
-        return commit_part(studio.store, path, file, busy.frames, facts)
+    painted = work.paint(on_frame)
+    busy = painted.busy
+    facts = {
+        **watch.facts(busy.frames),
+        "style": work.recipe.style,
+        "frames_kept": painted.kept,
+        "device": painted.device,
+        "score_seconds": busy.score,
+        "decode_seconds": busy.decode,
+        "encode_seconds": busy.encode,
+        **samples.preview(),
+    }
+    return work.finish(painted, facts)
 
 
 class _Progress:
@@ -144,12 +107,13 @@ class _Progress:
         self._what = what
         self._started = self._last = time.monotonic()
 
-    def __call__(self, done: int, frames: int) -> None:
+    def __call__(self, painted: int, done: int, frames: int) -> None:
+        """Note that ``done`` of the shard's frames are finished, ``painted`` by this run."""
         now = time.monotonic()
         if now - self._last < _SECONDS_BETWEEN_REPORTS and done < frames:
             return
         self._last = now
-        fps = done / max(now - self._started, 1e-9)
+        fps = painted / max(now - self._started, 1e-9)
         self._log(
             "%s: %d of %d frames (%.0f %%), %.1f fps, %.0f s left",
             *(self._what, done, frames, 100 * done / frames, fps, (frames - done) / fps),

@@ -33,18 +33,18 @@ def create_scorer(
             raise ValueError("The backend 'openvino' runs on the CPU; choose 'torch' for CUDA.")
         if not _has_cuda():
             raise ValueError("No CUDA device is available here; choose the device 'cpu'.")
-        return _torch(weights, "cuda")
+        return _torch(weights, height, width, "cuda")
     if backend == "torch":
-        return _torch(weights, "cpu")
+        return _torch(weights, height, width, "cpu")
     from stylejobs.scoring.openvino_backend import OpenVINOScorer
 
     return OpenVINOScorer(weights, height, width)
 
 
-def _torch(weights: StyleWeights, device: str) -> Scorer:
+def _torch(weights: StyleWeights, height: int, width: int, device: str) -> Scorer:
     from stylejobs.scoring.torch_backend import TorchScorer
 
-    return TorchScorer(weights, device)
+    return TorchScorer(weights, height, width, device)
 
 
 def _has_cuda() -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stylejobs.scoring import cache
+from stylejobs.scoring.cpus import usable_cpus
+from stylejobs.scoring.scorer import Scores
 from stylejobs.scoring.weights import StyleWeights
 
 if TYPE_CHECKING:
@@ -25,41 +29,61 @@ class OpenVINOScorer:
         precision: ``bf16``, ``f32``, or None for bf16 where the CPU has instructions for it.
     """
 
+    batch_size = 1
+    workers = 1
+
     def __init__(
         self, weights: StyleWeights, height: int, width: int, precision: str | None = None
     ) -> None:
         import openvino
 
-        core = openvino.Core()
         if precision is None:
-            capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            precision = "bf16" if capable else "f32"
+            precision = "bf16" if "BF16" in _capabilities(openvino.Core()) else "f32"
+        self.precision = precision
         self.device = f"CPU (OpenVINO {precision})"
-        compiled = core.compile_model(
-            build_graph(weights.tensors, height, width),
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": precision,
-                "INFERENCE_NUM_THREADS": usable_cpus(),
-                "NUM_STREAMS": "1",
-            },
-        )
+        compiled = _compile(weights, height, width, precision)
         self._request = compiled.create_infer_request()
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        (painted,) = self._request.infer([picture[np.newaxis]]).values()
+    def __call__(self, pictures: np.ndarray) -> Scores:
+        (painted,) = self._request.infer([pictures]).values()
         # The request writes its next result over this one.
-        return painted[0].copy()
+        return Scores(painted.copy())
 
 
-def usable_cpus() -> int:
-    """CPUs that this process may use: its affinity, cut by the cgroup's quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cpus, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup v2 here, or "max": no quota
-        return cpus
+def _compile(
+    weights: StyleWeights, height: int, width: int, precision: str
+) -> openvino.CompiledModel:
+    """The network ready to run: from the cache on disk, or made now and put there."""
+    import openvino
+
+    core = openvino.Core()
+    options = cpu_options(precision)
+    # All that shapes the model: the code below, the weights, the machine.
+    key = hashlib.sha256(Path(__file__).read_bytes())
+    for name, tensor in sorted(weights.tensors.items()):
+        key.update(name.encode() + np.ascontiguousarray(tensor).tobytes())
+    machine = core.get_property("CPU", "FULL_DEVICE_NAME"), _capabilities(core)
+    key.update(repr((height, width, options, openvino.__version__, machine)).encode())
+    name = f"{key.hexdigest()}.openvino"
+    if (stored := cache.load(name)) is not None:
+        with suppress(RuntimeError):  # what it cannot read, it makes anew
+            return core.import_model(stored, "CPU", options)
+    compiled = core.compile_model(build_graph(weights.tensors, height, width), "CPU", options)
+    cache.store(name, compiled.export_model().getvalue())
+    return compiled
+
+
+def cpu_options(precision: str) -> dict[str, Any]:
+    """One picture at a time, with all the CPUs that this process may use."""
+    return {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": usable_cpus(),
+        "NUM_STREAMS": "1",
+    }
+
+
+def _capabilities(core: openvino.Core) -> list[str]:
+    return sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 def build_graph(tensors: Mapping[str, np.ndarray], height: int, width: int) -> openvino.Model:

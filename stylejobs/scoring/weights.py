@@ -6,8 +6,12 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from stylejobs.scoring import cache
+from stylejobs.scoring.errors import UnusableModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +25,7 @@ _BLOCKS = 5
 _LEGACY = ("running_mean", "running_var", "num_batches_tracked")
 
 
-class UnusableStyle(Exception):
+class UnusableStyle(UnusableModel):
     """The file holds no weights of the published network. The message is for people."""
 
 
@@ -51,6 +55,14 @@ def shipped_styles() -> dict[str, Path]:
 
 
 def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; kept while its time and size stay the same."""
+    facts = path.stat()
+    return _digest(path, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, modified_ns: int, size: int) -> str:
+    del modified_ns, size  # they are only here to be part of the cache's key
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -74,11 +86,12 @@ def load_weights(path: Path) -> StyleWeights:
     check_size(path.name, path.stat().st_size)
     if path.suffix == ".safetensors":
         tensors, about = _read_safetensors(path)
-    else:
-        tensors, about = _read_checkpoint(path), {}
-    tensors = {k: v for k, v in tensors.items() if k.rpartition(".")[2] not in _LEGACY}
-    _check(path, tensors)
-    return StyleWeights(path.stem, tensors, file_digest(path), about)
+        _check(path, tensors)
+        return StyleWeights(path.stem, tensors, file_digest(path), about)
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    tensors = _read_checkpoint(path, content, digest)
+    return StyleWeights(path.stem, tensors, digest, {})
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -93,13 +106,26 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]
         raise UnusableStyle(f"{path.name} is no readable safetensors file ({error}).") from None
 
 
-def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
+def _read_checkpoint(path: Path, content: bytes, digest: str) -> dict[str, np.ndarray]:
+    """The tensors of a checkpoint; from the second time on without torch, which loads slowly."""
+    from safetensors.numpy import load, save
+
+    name = f"{digest}.safetensors"
+    stored = cache.load(name)
+    tensors = _unpickle(path, content) if stored is None else load(stored)
+    tensors = {k: v for k, v in tensors.items() if k.rpartition(".")[2] not in _LEGACY}
+    _check(path, tensors)
+    if stored is None:
+        cache.store(name, save(tensors))
+    return tensors
+
+
+def _unpickle(path: Path, content: bytes) -> dict[str, np.ndarray]:
     import torch
 
-    content = io.BytesIO(path.read_bytes())
     try:
         # weights_only: an unpickler that builds tensors and containers and nothing else.
-        state = torch.load(content, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         return {str(name): value.detach().float().numpy() for name, value in state.items()}
     except Exception as error:  # on a damaged file torch fails in any way, AssertionError too
         reason = str(error).split("\n")[0]

@@ -135,7 +135,14 @@ class Workplace:
         return f"{self.root}/frames/{shard:02d}.mp4"
 
     def styled(self, recipe: str, shard: int) -> str:
-        return f"{self.root}/styled-{recipe}/{shard:02d}.mp4"
+        return f"{self.root}/styled-{recipe}/{shard:02d}"
+
+    def styled_piece(self, recipe: str, shard: int, first: int, end: int) -> str:
+        """Frames ``first`` to before ``end`` of the shard, without a suffix."""
+        return f"{self.styled(recipe, shard)}/{first:07d}-{end:07d}"
+
+    def delivery(self, recipe: str) -> str:
+        return f"{self.root}/delivery-{recipe}"
 
 
 def version_of(*facts: object) -> str:

@@ -29,6 +29,11 @@ def failure(result: ExecuteInProcessResult) -> str:
     return str(data.user_failure_data.description if data.user_failure_data else data.error)
 
 
+def segments(desk: Desk, shard: str) -> list[str]:
+    """The finished segments in a shard's folder, in order."""
+    return sorted(o.path for o in desk.studio.store.list(shard) if o.path.endswith(".mp4"))
+
+
 def metadata(result: ExecuteInProcessResult, asset: str, partition: str) -> dict[str, object]:
     (found,) = [
         e.materialization
@@ -143,7 +148,7 @@ def test_a_missing_input_is_named_with_its_remedy(
 def test_a_damaged_part_is_never_delivered(desk: Desk, video: Clip) -> None:
     first = digest(desk.paint(video))
     recipe = desk.studio.recipe(STYLE)
-    part = desk.studio.workplace(video).styled(recipe.version, 1)
+    (part,) = segments(desk, desk.studio.workplace(video).styled(recipe.version, 1))
     content = bytearray(desk.studio.store.read(part))
     content[len(content) // 2] ^= 0xFF
     desk.studio.store.write(part, bytes(content))

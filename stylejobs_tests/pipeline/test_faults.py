@@ -11,15 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dagster import AssetKey
 
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.folder import FolderStore
 from stylejobs.storage.parts import find_part
+from stylejobs.storage.store import StoredObject
 from stylejobs.studio import Studio
-from stylejobs_tests.pipeline.desk import STYLE, Desk
+from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
+STYLED = AssetKey("styled_frames")
 Clips = Callable[[str], Path]
+# What is kept of a part does not depend on the store.
+in_a_folder = pytest.mark.usefixtures("studio_root")
 
 
 def start(job: str, clip: Clip, max_file_bytes: int | None = None) -> subprocess.Popen[str]:
@@ -86,6 +91,7 @@ def test_a_run_killed_in_any_stage_and_run_again_gives_the_same_video(
     assert sha256(desk.paint(killed)) == expected
 
 
+@in_a_folder
 def test_a_killed_run_leaves_its_finished_shards_for_the_next_one(desk: Desk, clip: Clips) -> None:
     video = desk.drop(clip("large.mp4"))
     desk.tick()
@@ -101,6 +107,64 @@ def test_a_killed_run_leaves_its_finished_shards_for_the_next_one(desk: Desk, cl
     assert find_part(desk.studio.store, styled[-1]) is None, "it ended before it could be killed"
     assert compare(clip("large.mp4"), desk.paint(video)) == []
     assert desk.studio.store.head(styled[0]) == finished
+
+
+@in_a_folder
+def test_a_killed_run_leaves_the_finished_segments_of_its_shard_for_the_next_one(
+    desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEJOBS_MIN_SHARD_FRAMES", "96")
+    monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.5")
+    desk = Desk(studio_of_environment(), desk.instance, desk.folder)
+    store = desk.studio.store
+    video = desk.drop(clip("large.mp4"))
+    desk.tick()
+    shard = desk.studio.workplace(video).styled(desk.studio.recipe(STYLE).version, 0)
+
+    def segments() -> dict[str, StoredObject]:
+        return {o.path: o for o in store.list(shard) if o.path.endswith(".json")}
+
+    process = start("paint", video)
+    while len(segments()) < 3:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+    process.kill()
+    process.wait(10)
+    kept = segments()
+    assert 3 <= len(kept) < 8, "it ended before it could be killed"
+    result = desk.run("paint", video, (0, 7))
+    assert {path: segments()[path] for path in kept} == kept
+    (event,) = [
+        e
+        for e in result.get_asset_materialization_events()
+        if e.asset_key == STYLED and e.partition == f"{video.key}|00"
+    ]
+    assert event.materialization.metadata["frames_kept"].value == 12 * len(kept)
+    desk.run("prepare", video)
+    desk.run("finish", video)
+    assert compare(clip("large.mp4"), desk.painted(video)) == []
+
+
+@in_a_folder
+def test_only_the_damaged_segment_of_a_shard_is_scored_again(
+    desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.2")
+    desk = Desk(studio_of_environment(), desk.instance, desk.folder)
+    store = desk.studio.store
+    video = desk.drop(clip("b_frames.mp4"))
+    desk.tick()
+    expected = sha256(desk.paint(video))
+    shard = desk.studio.workplace(video).styled(desk.studio.recipe(STYLE).version, 1)
+    before = {o.path: o for o in store.list(shard) if o.path.endswith(".mp4")}
+    damaged = sorted(before)[1]
+    assert len(before) > 3
+    store.write(damaged, b"no video")
+    desk.run("paint", video, (0, 7))
+    after = {o.path: o for o in store.list(shard) if o.path.endswith(".mp4")}
+    assert {path for path in before if after[path] != before[path]} == {damaged}
+    desk.run("finish", video)
+    assert sha256(desk.painted(video)) == expected
 
 
 @pytest.mark.parametrize(

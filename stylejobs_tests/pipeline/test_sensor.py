@@ -9,6 +9,7 @@ import pytest
 from dagster import AssetMaterialization, AssetObservation, RunRequest
 from safetensors.numpy import save
 
+from stylejobs.scoring.weights import MAX_BYTES
 from stylejobs.sensors import MAX_PENDING, MAX_UPLOADS_PER_TICK
 from stylejobs.storage.clips import Clip
 from stylejobs_tests.conftest import random_weights
@@ -200,6 +201,17 @@ def test_an_unknown_style_is_refused_and_the_known_ones_are_named(desk: Desk, cl
     desk.tick()
     assert "no style 'no_such_style'" in letter(desk, video)
     assert STYLE in letter(desk, video)
+
+
+def test_an_upload_for_a_style_that_is_too_large_is_refused_and_stops_nobody(
+    desk: Desk, clip: Clips, studio_root: Path
+) -> None:
+    with (studio_root / "styles" / "huge.pth").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    video, good = desk.drop(clip("cfr.mp4"), style="huge"), desk.drop(clip("cfr.mp4"))
+    desk.tick()
+    assert "'huge' cannot be used. styles/huge.pth has" in letter(desk, video)
+    assert desk.instance.get_dynamic_partitions("clips") == [good.key]
 
 
 def test_a_file_beside_the_style_folders_is_refused(desk: Desk, clip: Clips) -> None:

@@ -14,8 +14,8 @@ import pytest
 from stylejobs.media.colour import from_rgb, to_rgb
 from stylejobs.media.encode import MEZZANINE, SegmentWriter
 from stylejobs.media.manifest import Colour, VideoTrack
-from stylejobs.scoring.engine import Busy, paint
-from stylejobs.scoring.scorer import IdentityScorer
+from stylejobs.scoring.engine import Busy, paint, score
+from stylejobs.scoring.scorer import IdentityScorer, Record, Scores
 
 COLOUR = Colour(matrix="bt601", full_range=False, primaries=6, transfer=6, tagged=True)
 TRACK = VideoTrack(
@@ -50,17 +50,23 @@ def shades(path: Path) -> list[int]:
         return [int(to_rgb(frame, COLOUR).mean()) for frame in container.decode(video=0)]
 
 
-class Inverting:
-    device = "test"
+class Inverting(IdentityScorer):
+    def __init__(self, batch_size: int = 1, workers: int = 1) -> None:
+        self.batch_size = batch_size
+        self.workers = workers
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        return 255 - picture
+    def __call__(self, pictures: np.ndarray) -> Scores:
+        assert 1 <= len(pictures) <= self.batch_size
+        return Scores(255 - pictures)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 50])
-def test_every_frame_comes_out_once_and_in_order(count: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (4, 1), (1, 2), (8, 2), (100, 3)])
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 50])
+def test_every_frame_comes_out_once_and_in_order(
+    count: int, batch_size: int, workers: int, tmp_path: Path
+) -> None:
     with writer(tmp_path / "out.mp4", count) as out:
-        busy = paint(frames(count), Inverting(), out, COLOUR)
+        busy = paint(frames(count), Inverting(batch_size, workers), out, COLOUR)
     assert busy.frames == count
     if count:
         expected = [255 - (20 + 4 * n) for n in range(count)]
@@ -79,15 +85,41 @@ def test_each_frame_is_reported_with_its_pictures(tmp_path: Path) -> None:
     assert min(busy.decode, busy.score, busy.encode) > 0
 
 
+class Shade(IdentityScorer):
+    """Makes records only."""
+
+    batch_size = 3
+
+    def __call__(self, pictures: np.ndarray) -> Scores:
+        return Scores(records=[{"shade": int(picture.mean())} for picture in pictures])
+
+
+def test_a_model_may_make_records_in_place_of_pictures() -> None:
+    written: list[tuple[np.ndarray | None, Record | None]] = []
+    busy = score(frames(7), Shade(), lambda *scores: written.append(scores), COLOUR)
+    assert busy.frames == 7
+    assert all(picture is None for picture, _ in written)
+    shades = [record["shade"] for _, record in written if record]
+    assert np.abs(np.subtract(shades, [20 + 4 * n for n in range(7)])).max() <= 1
+
+
+def test_a_model_without_pictures_paints_no_video(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="makes no pictures"),
+        writer(tmp_path / "out.mp4", 7) as out,
+    ):
+        paint(frames(7), Shade(), out, COLOUR)
+
+
 class FailingScorer(IdentityScorer):
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, pictures: np.ndarray) -> Scores:
         self.calls += 1
         if self.calls == 5:
             raise RuntimeError("scorer")
-        return picture
+        return Scores(pictures)
 
 
 def failing_source(count: int) -> Iterator[av.VideoFrame]:
@@ -144,11 +176,11 @@ def test_the_source_is_read_only_a_few_frames_ahead(tmp_path: Path) -> None:
         def __init__(self) -> None:
             self.done = 0
 
-        def __call__(self, picture: np.ndarray) -> np.ndarray:
+        def __call__(self, pictures: np.ndarray) -> Scores:
             time.sleep(0.005)
             ahead.append(read - self.done)
             self.done += 1
-            return picture
+            return Scores(pictures)
 
     with writer(tmp_path / "out.mp4", 40) as out:
         paint(source(), SlowScorer(), out, COLOUR)
@@ -168,9 +200,9 @@ def test_a_slow_encoder_holds_the_scorer_back(tmp_path: Path) -> None:
     class CountingScorer(IdentityScorer):
         done = 0
 
-        def __call__(self, picture: np.ndarray) -> np.ndarray:
+        def __call__(self, pictures: np.ndarray) -> Scores:
             self.done += 1
-            return picture
+            return Scores(pictures)
 
     scorer = CountingScorer()
     with SlowWriter(tmp_path / "out.mp4", TRACK, range(40), MEZZANINE) as out:
