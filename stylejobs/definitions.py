@@ -2,7 +2,16 @@
 
 from dagster import Definitions, in_process_executor
 
-from stylejobs import alert_sensors, assets, by_hand, checks, jobs, sensors, telemetry_sensor
+from stylejobs import (
+    alert_sensors,
+    assets,
+    by_hand,
+    checks,
+    failed_runs,
+    jobs,
+    sensors,
+    telemetry_sensor,
+)
 from stylejobs.assets.references import described
 from stylejobs.config import Settings
 from stylejobs.resources import StudioResource
@@ -29,6 +38,7 @@ defs = Definitions(
         sensors.automation,
         *([sensors.inbox_events] if _settings.trigger == "queue" else []),
         by_hand.start_requested,
+        failed_runs.failures,
         alert_sensors.failure_alerts,
         alert_sensors.inbox_alerts,
         telemetry_sensor.telemetry,

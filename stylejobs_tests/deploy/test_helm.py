@@ -73,6 +73,10 @@ def test_the_queue_bounds_runs_and_scoring_more_than_the_rest(instance: DagsterI
         ("paint", ["frames"], False),
         ("paint", ["styled_frames"], True),
         ("finish", None, False),
+        # What the UI, a backfill and an automation start.
+        ("__ASSET_JOB", ["styled_frames"], True),
+        ("__ASSET_JOB", ["frames"], False),
+        ("__ASSET_JOB", ["final_video"], False),
     ],
 )
 def test_a_run_is_placed_by_what_it_does(
@@ -82,7 +86,8 @@ def test_a_run_is_placed_by_what_it_does(
     assets: list[str] | None,
     scores: bool,
 ) -> None:
-    definition = defs.resolve_job_def(job)
+    repository = defs.get_repository_def()
+    definition = repository.get_job(job)
     if assets:
         definition = definition.get_subset(asset_selection={AssetKey(each) for each in assets})
     run = instance.create_run_for_job(definition)

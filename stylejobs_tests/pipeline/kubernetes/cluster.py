@@ -104,11 +104,15 @@ class Cluster:
 
     Args:
         folder: for the pods' logs and the kubeconfig.
+        config_maps: the cluster's, by name.
     """
 
-    def __init__(self, folder: Path, nodes: list[Node]) -> None:
+    def __init__(
+        self, folder: Path, nodes: list[Node], config_maps: dict[str, dict[str, str]]
+    ) -> None:
         self._folder = folder
         self.nodes = nodes
+        self.config_maps = config_maps
         self.pods: dict[str, Pod] = {}
         self._lock = threading.RLock()
 
@@ -159,7 +163,10 @@ class Cluster:
 
     def _start(self, pod: Pod, node: Node) -> None:
         (container,) = pod.spec["containers"]
-        named = {e["name"]: e["value"] for e in container.get("env") or () if "value" in e}
+        named: dict[str, str] = {}
+        for source in container.get("envFrom") or ():
+            named |= self.config_maps[source["configMapRef"]["name"]]
+        named |= {e["name"]: e["value"] for e in container.get("env") or () if "value" in e}
         with pod.log.open("wb") as log:
             pod.process = subprocess.Popen(
                 [*(container.get("command") or ()), *(container.get("args") or ())],
@@ -281,9 +288,11 @@ def _routes(cluster: Cluster) -> list[Route]:
 
 
 @contextmanager
-def cluster_running(folder: Path, nodes: list[Node]) -> Iterator[tuple[Cluster, Path]]:
+def cluster_running(
+    folder: Path, nodes: list[Node], config_maps: dict[str, dict[str, str]]
+) -> Iterator[tuple[Cluster, Path]]:
     """A cluster and the kubeconfig that leads to it."""
-    cluster = Cluster(folder, nodes)
+    cluster = Cluster(folder, nodes, config_maps)
     server = uvicorn.Server(
         uvicorn.Config(
             Starlette(routes=_routes(cluster)), host="127.0.0.1", port=0, log_level="warning"
@@ -302,7 +311,7 @@ def cluster_running(folder: Path, nodes: list[Node]) -> Iterator[tuple[Cluster, 
         while not server.started:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield cluster, _kubeconfig(folder, f"http://127.0.0.1:{port}")
+        yield cluster, kubeconfig_file(folder, f"http://127.0.0.1:{port}")
     finally:
         stopped.set()
         server.should_exit = True
@@ -311,7 +320,8 @@ def cluster_running(folder: Path, nodes: list[Node]) -> Iterator[tuple[Cluster, 
         cluster.shut_down()
 
 
-def _kubeconfig(folder: Path, url: str) -> Path:
+def kubeconfig_file(folder: Path, url: str) -> Path:
+    """Lets clients find the API at `url`."""
     path = folder / "kubeconfig.yaml"
     context = {"cluster": "loopback", "user": "loopback", "namespace": "stylejobs"}
     path.write_text(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +16,7 @@ from dagster import DagsterInstance
 from stylejobs.demo import daemon_running
 from stylejobs.media.verify import compare
 from stylejobs.studio import Studio
+from stylejobs_tests.deploy.installation import helm_values, launcher
 from stylejobs_tests.pipeline.desk import STYLE, Desk
 from stylejobs_tests.pipeline.kubernetes.cluster import Cluster, Node, Pod, cluster_running, gpus_of
 
@@ -23,19 +24,16 @@ Clips = Callable[[str], Path]
 ROOT = Path(__file__).parents[3]
 PATIENCE = 240.0
 
-SPOT = {"key": "kubernetes.azure.com/scalesetpriority", "value": "spot", "effect": "NoSchedule"}
+# As deploy/terraform makes them; a test there compares them with the pods' settings.
 CPU_NODE = Node("cpu-0", {"stylejobs/pool": "cpu"})
-GPU_POD = {
-    "container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}},
-    "pod_spec_config": {
-        "node_selector": {"stylejobs/pool": "gpu"},
-        "tolerations": [{**SPOT, "operator": "Equal"}],
-    },
-}
+GPU_TAINTS = [
+    {"key": "kubernetes.azure.com/scalesetpriority", "value": "spot", "effect": "NoSchedule"},
+    {"key": "sku", "value": "gpu", "effect": "NoSchedule"},
+]
 
 
 def gpu_node(number: int) -> Node:
-    return Node(f"gpu-{number}", {"stylejobs/pool": "gpu"}, [SPOT], gpus=1)
+    return Node(f"gpu-{number}", {"stylejobs/pool": "gpu"}, GPU_TAINTS, gpus=1)
 
 
 @dataclass
@@ -61,34 +59,26 @@ def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("STYLEJOBS_SHARDS_PER_RUN", "2")
     monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.2")
     monkeypatch.chdir(ROOT)
-    with cluster_running(tmp_path, [CPU_NODE, gpu_node(0), gpu_node(1)]) as (cluster, kubeconfig):
-        settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-        settings["run_launcher"] = launcher(home, kubeconfig)
-        settings["run_monitoring"]["poll_interval_seconds"] = 2
-        settings["concurrency"]["pools"]["default_limit"] = 2
-        (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
-        with DagsterInstance.get() as instance, daemon_running(tmp_path / "daemon.log"):
-            yield Live(Desk(studio, instance), cluster)
-
-
-def launcher(home: Path, kubeconfig: Path) -> dict[str, Any]:
-    names = [name for name in os.environ if name.startswith("STYLEJOBS_")]
-    return {
-        "module": "stylejobs.launcher",
-        "class": "PoolRunLauncher",
-        "config": {
+    settings = {k: v for k, v in os.environ.items() if k.startswith("STYLEJOBS_")}
+    config_maps = {"stylejobs-settings": settings, "pipeline-env": {}}
+    # The chart gives them to web server and daemon.
+    monkeypatch.setenv("DAGSTER_K8S_PIPELINE_RUN_ENV_CONFIGMAP", "pipeline-env")
+    monkeypatch.setenv("DAGSTER_K8S_INSTANCE_CONFIG_MAP", "stylejobs-instance")
+    monkeypatch.setenv("DAGSTER_K8S_PG_PASSWORD_SECRET", "stylejobs-postgresql")
+    nodes = [CPU_NODE, gpu_node(0), gpu_node(1)]
+    with cluster_running(tmp_path, nodes, config_maps) as (cluster, kubeconfig):
+        written = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+        written["run_launcher"] = launcher(helm_values())
+        written["run_launcher"]["config"] |= {
             "load_incluster_config": False,
             "kubeconfig_file": str(kubeconfig),
-            "job_namespace": "stylejobs",
-            "job_image": "stylejobs:test",
-            "service_account_name": "stylejobs",
-            "instance_config_map": "dagster-instance",
-            "dagster_home": str(home),
-            "env_vars": [f"{name}={os.environ[name]}" for name in names],
-            "run_k8s_config": {"pod_spec_config": {"node_selector": {"stylejobs/pool": "cpu"}}},
-            "pool_k8s_config": {"scoring": GPU_POD},
-        },
-    }
+            "job_image": "stylejobs.azurecr.io/stylejobs:test",
+        }
+        written["run_monitoring"]["poll_interval_seconds"] = 2
+        written["concurrency"]["pools"]["default_limit"] = 2
+        (home / "dagster.yaml").write_text(yaml.safe_dump(written))
+        with DagsterInstance.get() as instance, daemon_running(tmp_path / "daemon.log"):
+            yield Live(Desk(studio, instance), cluster)
 
 
 def until(happened: Callable[[], object], what: str) -> None:
@@ -98,7 +88,7 @@ def until(happened: Callable[[], object], what: str) -> None:
         time.sleep(0.1)
 
 
-def test_scoring_alone_runs_on_gpu_nodes_and_an_evicted_shard_alone_is_scored_on(
+def test_scoring_alone_runs_on_gpu_nodes_and_evicted_shards_alone_are_scored_on(
     live: Live, clip: Clips
 ) -> None:
     video = live.desk.drop(clip("large.mp4"))
@@ -118,17 +108,19 @@ def test_scoring_alone_runs_on_gpu_nodes_and_an_evicted_shard_alone_is_scored_on
             if "/styled-" in o.path and f"/{first:02d}/" in o.path and o.path.endswith(".mp4")
         }
 
-    def half_done() -> Pod | None:
-        for pod in scoring_pods():
-            if pod.phase == "Running" and segments(pod):
-                return pod
-        return None
+    # A node that is gone takes its pod with it; one that is drained asks it to stop first.
+    kept: dict[str, dict[str, str]] = {}
+    for how in (signal.SIGKILL, signal.SIGTERM):
 
-    until(half_done, "the first segment of a shard")
-    victim = half_done()
-    assert victim
-    kept = segments(victim)
-    live.cluster.evict(victim)
+        def half_done() -> Pod | None:
+            running = [p for p in scoring_pods() if p.phase == "Running" and p.name not in kept]
+            return next((pod for pod in running if segments(pod)), None)
+
+        until(half_done, "the first segment of a shard")
+        victim = half_done()
+        assert victim
+        kept[victim.name] = segments(victim)
+        live.cluster.evict(victim, how)
     until(painted.exists, "the delivery")
     assert compare(clip("large.mp4"), painted) == []
     # Placement: what scores is on the GPU nodes and nothing else is.
@@ -141,9 +133,10 @@ def test_scoring_alone_runs_on_gpu_nodes_and_an_evicted_shard_alone_is_scored_on
         assert (gpus_of(pod.spec) == 1) == scores
         assert pod.node
         assert pod.node.name.startswith("gpu" if scores else "cpu")
-    # Only the evicted run came back, and it kept what was finished.
-    again = [p for p in scoring_pods() if segments(p).keys() == segments(victim).keys()]
-    assert len(again) == 2
-    assert kept.items() <= segments(victim).items()
-    ranges = [live.desk.instance.get_run_by_id(p.run_id) for p in scoring_pods()]
-    assert len(ranges) == 5  # four pairs of shards, one of them twice
+    # Only the evicted runs came back, and they kept what was finished.
+    pods = {pod.name: pod for pod in scoring_pods()}
+    for name, finished in kept.items():
+        after = segments(pods[name])
+        assert finished.items() <= after.items()
+        assert len([p for p in pods.values() if segments(p).keys() == after.keys()]) == 2
+    assert len(pods) == 6  # four pairs of shards, two of them twice
