@@ -43,4 +43,4 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	cp $< $@
 
 clean:
-	rm -rf .venv .dagster demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .dagster demo screenshots *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

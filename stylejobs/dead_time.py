@@ -21,7 +21,8 @@ def account(
         return
     parts = [m for asset in _PARTS for m in materializations(instance, asset, clip_key, dropped)]
     finals = materializations(instance, "final_video", clip_key, dropped)
-    first_work = min(_time(part, "started_at") for part in parts)
+    cut = materializations(instance, "frames", clip_key, dropped)
+    first_work = min(_time(part, "started_at") for part in cut)
     last_work = max(_time(part, "ended_at") for part in parts)
     asked = painting.create_timestamp.timestamp()
     asked_last = finishing.create_timestamp.timestamp()

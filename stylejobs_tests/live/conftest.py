@@ -19,6 +19,7 @@ from stylejobs.config import Settings
 from stylejobs.demo import dagster_running
 from stylejobs.storage.clips import Clip
 from stylejobs.studio import Studio
+from stylejobs_tests.operate.receiver import Receiver, receiving
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240.0
@@ -29,10 +30,11 @@ _SETTINGS = {"SHARDS": str(SHARDS), "SHARDS_PER_RUN": "1", "MIN_SHARD_FRAMES": "
 
 @dataclass
 class Live:
-    """Dagster at ``url`` over the store of ``studio``."""
+    """Dagster at ``url`` over the store of ``studio``; its alerts go to ``webhook``."""
 
     url: str
     studio: Studio
+    webhook: Receiver
 
     def drop(self, video: Path, name: str) -> Clip:
         clip = Clip(style="tiny", name=name)
@@ -83,7 +85,8 @@ def live(tmp_path_factory: pytest.TempPathFactory, style_file: Path) -> Iterator
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.MonkeyPatch.context() as patch:
+    with receiving() as webhook, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STYLEJOBS_ALERT_WEBHOOK", webhook.url)
         for name, value in {**_SETTINGS, "STORE": str(store)}.items():
             patch.setenv(f"STYLEJOBS_{name}", value)
         patch.setenv("DAGSTER_HOME", str(home))
@@ -91,14 +94,15 @@ def live(tmp_path_factory: pytest.TempPathFactory, style_file: Path) -> Iterator
         patch.chdir(ROOT)
         dev = ("dagster", "dev", "-h", "127.0.0.1", "-p", str(port))
         with dagster_running(folder / "dagster.log", *dev) as process:
-            live = Live(f"http://127.0.0.1:{port}", Studio(Settings.from_environment()))
+            live = Live(f"http://127.0.0.1:{port}", Studio(Settings.from_environment()), webhook)
 
             def answers() -> bool:
                 assert process.poll() is None, (folder / "dagster.log").read_text()[-3000:]
                 try:
-                    return bool(live.ask("{version: __schema {description}}")) or True
+                    live.ask("{answer: __schema {description}}")
                 except OSError:
                     return False
+                return True
 
             until(answers, "the start of Dagster")
             yield live

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import warnings
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from stylejobs.media.verify import compare
-from stylejobs_tests.live.conftest import ROOT, SHARDS, Live
+from stylejobs_tests.live.conftest import ROOT, SHARDS, Live, until
 
 SCREENSHOTS = ROOT / "screenshots"
 _MILLISECONDS = 150_000
@@ -68,6 +69,9 @@ def test_a_failed_shard_is_seen_and_healed_and_the_painted_video_is_seen_in_the_
     expect(page.get_by_text(f"Materialized ({SHARDS - 1})")).to_be_visible()
     shoot(page, "failed_shard")
     in_the_way.unlink()
+    until(lambda: live.webhook.posts, "the alert")
+    (alert,) = (json.loads(body) for _, body in live.webhook.posts)
+    assert (alert["video"], alert["stage"]) == (video.upload_path, "styled_frames")
 
     # It is launched again: only what failed.
     page.get_by_role("button", name="Materialize").first.click()
