@@ -6,13 +6,16 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo dev test setup benchmark clean
+.PHONY: demo dev dev-azurite test setup benchmark clean
 
 demo: setup  ## Paint the sample clip and show how long it took.
 	@$(BIN)/python -m stylejobs.demo
 
 dev: setup $(DAGSTER_HOME)/dagster.yaml  ## Open the Dagster UI with the inbox sensor on.
 	$(BIN)/dagster dev
+
+dev-azurite: setup .venv/azurite/installed  ## The same against an emulated storage account.
+	$(BIN)/python -m stylejobs.dev_azurite
 
 test: export STYLEJOBS_TESTS_NEED_AZURITE = 1
 test: setup .venv/azurite/installed  ## Check style, types and behaviour.

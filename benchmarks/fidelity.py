@@ -2,8 +2,8 @@
 
 Each clip goes the whole way (probe in a guarded process, frames, a scorer that changes nothing,
 encode, mux) and is compared with its upload. Prints a table: exact, refused with its reason, or
-WRONG; exits 1 if anything is WRONG. Besides what ``stylejobs verify`` compares, the first
-picture of upload and result, both decoded by the ffmpeg program, must look alike.
+WRONG; exits 1 if anything is WRONG. Besides what ``stylejobs verify`` compares, the ffmpeg
+program must show as many pictures for the result as for the upload, and each must look alike.
 """
 
 from __future__ import annotations

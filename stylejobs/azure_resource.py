@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
 from dagster_azure.blob import (
     AzureBlobStorageDefaultCredential,
     AzureBlobStorageKeyCredential,
@@ -20,6 +21,7 @@ from dagster_azure.blob import (
 from stylejobs.config import Settings
 from stylejobs.storage.account import check_account, client_options
 from stylejobs.storage.blobs import AzureStore
+from stylejobs.storage.inbox_events import EventQueue
 
 Credential: TypeAlias = (
     AzureBlobStorageKeyCredential
@@ -38,10 +40,14 @@ class MediaAccount(AzureBlobStorageResource):
     @contextmanager
     def get_client(self) -> Iterator[BlobServiceClient]:
         service = BlobServiceClient(
-            self.account_url, credential=self._raw_credential(), **client_options()
+            self.account_url, credential=self.credential_for_client(), **client_options()
         )
         with service:
             yield service
+
+    def credential_for_client(self) -> Any:
+        """The credential as the SDK's clients take it, of the queue service too."""
+        return self._raw_credential()
 
 
 def account_store(settings: Settings) -> AzureStore:
@@ -50,16 +56,42 @@ def account_store(settings: Settings) -> AzureStore:
     Raises:
         UnsafeAccount: it must not be used like this.
     """
-    credential = credential_of(settings)
-    uses_key = isinstance(credential, AzureBlobStorageKeyCredential)
-    check_account(settings.store, uses_key, settings.allow_account_key)
-    account = MediaAccount(account_url=settings.store, credential=credential)
+    account = _media_account(settings, settings.store)
     return AzureStore(
         _open_for_good.enter_context(account.get_client()),
         settings.containers,
-        sas=settings.sas.get_secret_value() if settings.sas else None,
+        sas=_sas(settings),
         copies_bytes=settings.local_copies_bytes,
     )
+
+
+def event_queue(settings: Settings) -> EventQueue:
+    """The queue beside the store, opened with the same credential.
+
+    Raises:
+        UnsafeAccount: it must not be used like this.
+    """
+    account = _media_account(settings, settings.queue_url)
+    service = QueueServiceClient(
+        settings.queue_url, credential=account.credential_for_client(), **client_options()
+    )
+    return EventQueue(
+        _open_for_good.enter_context(service),
+        settings.events_queue,
+        settings.poison_queue,
+        sas=_sas(settings),
+    )
+
+
+def _media_account(settings: Settings, url: str) -> MediaAccount:
+    credential = credential_of(settings)
+    uses_key = isinstance(credential, AzureBlobStorageKeyCredential)
+    check_account(url, uses_key, settings.allow_account_key)
+    return MediaAccount(account_url=settings.store, credential=credential)
+
+
+def _sas(settings: Settings) -> str | None:
+    return settings.sas.get_secret_value() if settings.sas else None
 
 
 def credential_of(settings: Settings) -> Credential:

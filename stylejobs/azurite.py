@@ -158,8 +158,8 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     hosts = [
         x509.IPAddress(ip_address("127.0.0.1")),
         x509.DNSName("localhost"),
-        x509.DNSName("*.blob.localhost"),
-        x509.DNSName("*.queue.localhost"),
+        x509.DNSName("*.blob.core.localhost"),
+        x509.DNSName("*.queue.core.localhost"),
     ]
     now = datetime.now(UTC)
     certificate = (

@@ -1,4 +1,4 @@
-"""The command line: paint a file, list styles, compare files, measure. No Dagster involved.
+"""The command line: paint a file, list styles, compare files, measure, check the installation.
 
 Imports that take time stay inside the functions, so that ``--help`` answers at once.
 """
@@ -7,29 +7,14 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+from stylejobs.one_file import FAILED, CannotDo, report, style, style_file
 
-    from stylejobs.media.manifest import Manifest
-    from stylejobs.media.subtitles import LeftOut
-    from stylejobs.scoring.models import Model
-    from stylejobs.scoring.scorer import Record, Scorer, Scores
-
-_FAILED, _STOPPED = 1, 130
+_STOPPED = 130
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class _CannotDo(Exception):
-    """What was asked for cannot be done. The message is for people."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if line is None:
             raise
         print(f"stylejobs: error: {line}", file=sys.stderr)
-        return _FAILED
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,29 +40,61 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    style = commands.add_parser("style", help="paint one video, or make a table of its frames")
-    style.add_argument("source", type=Path, metavar="IN", help="the video to paint")
-    style.add_argument(
+    paint = commands.add_parser("style", help="paint one video, or make a table of its frames")
+    paint.add_argument("source", type=Path, metavar="IN", help="the video to paint")
+    paint.add_argument(
         "--style",
         metavar="NAME_OR_FILE",
         help="a shipped style, or a .safetensors or .pth file (default: the first shipped style);"
         " or a model: package.module:factory, an .onnx, .pt2 or .ts file, or a JSON object as in"
         " STYLEJOBS_MODELS",
     )
-    style.add_argument(
+    paint.add_argument(
         "--out", type=Path, help="file to write (default: beside IN, with the style's name)"
     )
-    _add_runtime(style)
-    style.add_argument(
+    _add_runtime(paint)
+    paint.add_argument(
         "--shards", type=_positive, default=1, metavar="N", help="parts to paint one by one"
     )
-    style.add_argument(
+    paint.add_argument(
         "--container",
         choices=["auto", "mp4", "mov", "mkv"],
         default="auto",
         help="of the result (default: MP4 unless the sound needs another)",
     )
-    style.set_defaults(command=_style)
+    paint.add_argument(
+        "--codec",
+        choices=["h264", "hevc", "av1"],
+        default="h264",
+        help="of the result (default: h264, which plays everywhere)",
+    )
+    paint.add_argument(
+        "--crf",
+        type=int,
+        metavar="N",
+        help="quality, lower is better (default: 18 for H.264, 20 for HEVC, 24 for AV1)",
+    )
+    paint.add_argument(
+        "--preset", help="speed of the encoder (default: veryfast; 8 for AV1)", metavar="NAME"
+    )
+    paint.add_argument(
+        "--pixel-format",
+        choices=["auto", "yuv420p", "yuv444p", "yuv420p10le"],
+        default="auto",
+        help="of the result (default: 4:2:0 where the size allows it)",
+    )
+    paint.add_argument(
+        "--hdr",
+        choices=["tonemap", "refuse"],
+        default="tonemap",
+        help="what becomes of PQ and HLG video: SDR by BT.2390, or an error (default: tonemap)",
+    )
+    paint.add_argument(
+        "--repair-damage",
+        action="store_true",
+        help="paint a damaged video, with the last good frame in place of each bad one",
+    )
+    paint.set_defaults(command=style)
 
     styles = commands.add_parser("styles", help="list the shipped styles")
     styles.set_defaults(command=_styles)
@@ -101,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--json", action="store_true", help="print JSON, for machines")
     bench.set_defaults(command=_bench)
+    doctor = commands.add_parser("doctor", help="check this installation and say what to do")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(command=_doctor)
     return parser
 
 
@@ -124,7 +144,7 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
     from stylejobs.scoring.errors import UnusableModel
     from stylejobs.scoring.weights import UnusableStyle
 
-    if isinstance(error, _CannotDo):
+    if isinstance(error, CannotDo):
         return str(error)
     if isinstance(error, UnusableMedia):
         return f"{arguments.source}: {error.reason} {error.remedy}"
@@ -144,174 +164,6 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def _style(arguments: argparse.Namespace) -> int:
-    import numpy as np
-
-    from stylejobs.media.mux import final_suffix, mux_with_sound
-    from stylejobs.media.probe import Limits, probe
-    from stylejobs.media.verify import compare
-    from stylejobs.painting import TABLE_SUFFIX
-    from stylejobs.scoring.records import compare_table
-
-    source: Path = arguments.source
-    name, scorer_for = _chosen(arguments)
-    # The floor of frames a shard is for jobs, where a shard costs a start-up; here N means N.
-    manifest = probe(source, Limits(shards=arguments.shards, min_shard_frames=1))
-    size = manifest.video.height, manifest.video.width
-    try:
-        scorer = scorer_for(*size)
-    except ValueError as error:
-        raise _CannotDo(str(error)) from None
-    # Which kind of file to write shows when the model has seen a picture.
-    makes = scorer(np.zeros((1, *size, 3), np.uint8))
-    paints = makes.pictures is not None
-    suffix = final_suffix(manifest, container=arguments.container) if paints else TABLE_SUFFIX
-    out = _checked_out(source, arguments.out or source.parent, f"{source.stem}-{name}{suffix}")
-    # Beside the result, so that the last step is a rename and nothing unfinished has its name.
-    with TemporaryDirectory(prefix=".stylejobs-", dir=out.parent) as name_of_folder:
-        folder = Path(name_of_folder)
-        segments, table = _score(source, manifest, scorer, makes, folder)
-        differences = compare_table(manifest, table) if table else []
-        left_out: tuple[LeftOut, ...] = ()
-        if paints:
-            painted = folder / f"painted{suffix}"
-            left_out = mux_with_sound(manifest, source, segments, painted)
-            differences += compare(source, painted, {each.stream for each in left_out})
-            painted.replace(out)
-        if table:
-            table.replace(out.with_suffix(TABLE_SUFFIX))
-    for each in left_out:
-        print(f"stylejobs: {each.note}", file=sys.stderr)
-    print(_printable(out))
-    if table and paints:
-        print(_printable(out.with_suffix(TABLE_SUFFIX)))
-    if paints or differences:
-        return _report(differences, manifest)
-    print(f"{manifest.frame_count} lines, one a frame")
-    return 0
-
-
-def _chosen(arguments: argparse.Namespace) -> tuple[str, Callable[[int, int], Scorer]]:
-    """The name of the style or model that is asked for, and what makes its scorer."""
-    from stylejobs.scoring.backends import create_scorer
-    from stylejobs.scoring.weights import load_weights
-
-    if (model := _model(arguments.style)) is not None:
-        return model.name, partial(model.scorer, device=arguments.device)
-    weights = load_weights(_style_file(arguments.style))
-    device, backend = arguments.device, arguments.backend
-    return weights.name, partial(create_scorer, weights, device=device, backend=backend)
-
-
-def _model(text: str | None) -> Model | None:
-    """The model that ``--style`` describes; None if it names a style."""
-    from pydantic import ValidationError
-
-    from stylejobs.scoring.entry_point import is_entry_point
-    from stylejobs.scoring.models import FILES, Model
-    from stylejobs.scoring.weights import SUFFIXES
-
-    if text is None:
-        return None
-    suffix = Path(text).suffix.lower()
-    is_file = suffix in FILES and suffix not in SUFFIXES  # .pt holds weights of a style here
-    if not (is_file or is_entry_point(text) or text.startswith("{")):
-        return None
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # as ``python -m`` does
-    try:
-        return Model.model_validate(json.loads(text) if text.startswith("{") else text)
-    except ValidationError as error:
-        faults = "; ".join(".".join(map(str, e["loc"])) + f" {e['msg']}" for e in error.errors())
-        raise _CannotDo(f"--style {text}: {faults.strip()}.") from None
-    except json.JSONDecodeError as error:
-        raise _CannotDo(f"--style {text}: this is no JSON object ({error}).") from None
-
-
-def _style_file(name: str | None) -> Path:
-    from stylejobs.scoring.weights import shipped_styles
-
-    shipped = shipped_styles()
-    if name is None:
-        if not shipped:
-            raise _CannotDo("No style is shipped. Name a checkpoint with --style.")
-        return next(iter(shipped.values()))
-    if name in shipped:
-        return shipped[name]
-    if not Path(name).is_file():
-        raise _CannotDo(
-            f"{name}: no such style or file."
-            f" Shipped styles: {', '.join(shipped) or 'none'}; or give a checkpoint's path."
-        )
-    return Path(name)
-
-
-def _checked_out(source: Path, wanted: Path, name: str) -> Path:
-    """The absolute path to write: ``wanted``, or ``name`` in it if it is a folder."""
-    out = (wanted / name if wanted.is_dir() else wanted).absolute()
-    if not out.parent.is_dir():
-        raise _CannotDo(f"{out.parent}: no such folder. Make it first, or choose another --out.")
-    if out.exists() and out.samefile(source):
-        raise _CannotDo(f"{out}: this is the input. Choose another name with --out.")
-    if out.suffix.lower() != Path(name).suffix:
-        raise _CannotDo(f"{out}: let its name end in {Path(name).suffix}, which holds the result.")
-    return out
-
-
-def _score(
-    source: Path, manifest: Manifest, scorer: Scorer, makes: Scores, folder: Path
-) -> tuple[list[Path], Path | None]:
-    """Score ``source``, shard by shard as the jobs do, into files in ``folder``.
-
-    Returns the painted segments, and the table of the records; whichever the model ``makes``.
-    """
-    from tqdm import tqdm
-
-    from stylejobs.media.colour import from_rgb
-    from stylejobs.media.encode import EncoderSettings, SegmentWriter
-    from stylejobs.media.normalise import normalised_frames
-    from stylejobs.scoring.engine import score
-    from stylejobs.scoring.records import RecordWriter
-
-    track = manifest.video
-    paints, tells = makes.pictures is not None, makes.records is not None
-    segments = []
-    # Where nobody watches, a line now and then is enough.
-    pace = 0.1 if sys.stderr.isatty() else 5.0
-
-    def on_frame(*_: object) -> None:
-        bar.update()
-
-    def write(picture: np.ndarray | None, record: Record | None) -> None:
-        if segment and picture is not None:
-            segment.write(from_rgb(picture, track.colour, segment.pixel_format))
-        if table and record is not None:
-            table.write(record)
-
-    with (
-        tqdm(
-            total=manifest.frame_count, unit=" frames", desc=scorer.device, mininterval=pace
-        ) as bar,
-        RecordWriter(folder / "table", manifest, range(manifest.frame_count))
-        if tells
-        else nullcontext() as table,
-    ):
-        for shard in range(len(manifest.shard_starts) - 1):
-            pts = manifest.shard_pts(shard)
-            if pts:
-                file = folder / f"{shard}.mp4"
-                frames = normalised_frames(source, manifest, pts)
-                with (
-                    SegmentWriter(file, track, pts, EncoderSettings())
-                    if paints
-                    else nullcontext() as segment
-                ):
-                    score(frames, scorer, write, track.colour, on_frame)
-                segments += [file] if paints else []
-    return segments, folder / "table" if tells else None
-
-
 def _styles(arguments: argparse.Namespace) -> int:
     from stylejobs.scoring.weights import load_weights, shipped_styles
 
@@ -327,7 +179,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     from stylejobs.media.verify import NO_LIMITS, compare
 
     differences = compare(arguments.source, arguments.result)
-    return _report(differences, probe(arguments.source, NO_LIMITS))
+    return report(differences, probe(arguments.source, NO_LIMITS))
 
 
 def _bench(arguments: argparse.Namespace) -> int:
@@ -339,7 +191,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from stylejobs.scoring.weights import load_weights
 
     arguments.source = clip = arguments.source or SAMPLE
-    style = _style_file(arguments.style)
+    style = style_file(arguments.style)
     # Looked at here, so that a wrong file is explained before anything is started.
     load_weights(style)
     frames = min(arguments.frames, probe(clip, Limits()).frame_count)
@@ -351,25 +203,13 @@ def _bench(arguments: argparse.Namespace) -> int:
     try:
         figures = measure(case, arguments.reference, progress)
     except BenchFailed as error:
-        raise _CannotDo(f"The benchmark failed: {error}") from None
+        raise CannotDo(f"The benchmark failed: {error}") from None
     print(json.dumps(asdict(figures), indent=2) if arguments.json else report(figures))
     return 0
 
 
-def _report(differences: Sequence[str], manifest: Manifest) -> int:
-    """Print the outcome of a comparison and return the exit status."""
-    for line in differences:
-        print(line)
-    if differences:
-        return _FAILED
-    tracks = len(manifest.audio)
-    print(
-        f"identical: {manifest.frame_count} frames, {manifest.duration:.3f} s,"
-        f" {manifest.video.width}×{manifest.video.height}, audio tracks: {tracks}"
-    )
+def _doctor(arguments: argparse.Namespace) -> int:
+    from stylejobs import doctor
+
+    return doctor.main(arguments.json)
     return 0
-
-
-def _printable(path: Path) -> str:
-    """The path for people; a name that is no valid text is spelled out."""
-    return str(path).encode(errors="backslashreplace").decode()

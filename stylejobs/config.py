@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -17,6 +17,9 @@ from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
 _PREFIX = "STYLEJOBS_"
 
+AlertFormat = Literal["teams", "slack", "json"]
+TelemetryTarget = Literal["off", "otlp", "azure"]
+
 
 class Settings(BaseModel):
     """Each field can be set by the environment variable of its name in capitals.
@@ -29,6 +32,14 @@ class Settings(BaseModel):
         inbox_container, work_container, painted_container, rejected_container,
             styles_container: names of the containers in the account.
         local_copies_bytes: how much of what was read from the account is kept in local files.
+        trigger: what tells of new uploads: ``listing`` the inbox, or messages in a ``queue``.
+        queue_service: URL of the account's queue service; unset, that beside the blob service.
+        events_queue, poison_queue: names of the queue that Event Grid writes to, and of the one
+            where messages end that nobody can use.
+        event_tries: how often a message is tried before it ends there.
+        max_queued_runs: new uploads wait while there are more runs than this.
+        clean_work: remove a clip's parts when its final video is delivered and checked.
+        orphan_days: how old a part that belongs to no upload must be to be swept away.
         shards: into how many partitions a video is split; constant for a deployment.
         min_shard_frames: shorter videos fill fewer partitions.
         shards_per_run: how many partitions one run paints; fewer spread over more machines.
@@ -55,6 +66,18 @@ class Settings(BaseModel):
         backend: ``auto``, ``openvino`` or ``torch``.
         models: models beside the styles, by the name of their folder in the inbox: a JSON object
             of names and `Model`, such as ``{"edges": "examples.edges:create"}``.
+        owner: who answers for the assets: an e-mail address or ``team:<name>``; shown in the UI.
+        source_url: GitHub or GitLab address of this code with its branch, such as
+            ``https://github.com/you/stylejobs/tree/main``: the UI links each asset to its lines.
+        painted_url: address at which people open what is in ``painted/``; set, each final video
+            has a link to watch it.
+        ui_url: address of the Dagster UI, for links in alerts.
+        alert_webhook: address that failed, refused and late videos are posted to.
+        alert_format: of what is posted: ``teams`` (an Adaptive Card), ``slack`` or ``json``.
+        overdue_minutes: how long after its upload a video that is not painted is late; unset,
+            never.
+        telemetry: send metrics and traces by OpenTelemetry: ``otlp`` or ``azure`` (Azure
+            Monitor); ``off`` by default.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +92,14 @@ class Settings(BaseModel):
     rejected_container: str = REJECTED
     styles_container: str = STYLES
     local_copies_bytes: int = 2 * 2**30
+    trigger: Literal["listing", "queue"] = "listing"
+    queue_service: str | None = None
+    events_queue: str = "inbox-events"
+    poison_queue: str = "inbox-events-poison"
+    event_tries: int = 5
+    max_queued_runs: int = 200
+    clean_work: bool = False
+    orphan_days: float = 7.0
     shards: int = 8
     min_shard_frames: int = Limits().min_shard_frames
     shards_per_run: int = 8
@@ -94,6 +125,14 @@ class Settings(BaseModel):
     device: Device = "auto"
     backend: Backend = "auto"
     models: Models = ()
+    owner: str | None = None
+    source_url: str | None = None
+    painted_url: str | None = None
+    ui_url: str = "http://localhost:3000"
+    alert_webhook: SecretStr | None = None
+    alert_format: AlertFormat = "json"
+    overdue_minutes: float | None = None
+    telemetry: TelemetryTarget = "off"
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -113,6 +152,11 @@ class Settings(BaseModel):
     def is_account(self) -> bool:
         """Whether the store lies in a storage account; otherwise in a folder."""
         return "://" in self.store
+
+    @property
+    def queue_url(self) -> str:
+        """The queue service of the store's account."""
+        return self.queue_service or self.store.replace(".blob.", ".queue.", 1)
 
     @property
     def containers(self) -> dict[str, str]:

@@ -2,14 +2,47 @@
 
 from dagster import Definitions, in_process_executor
 
-from stylejobs import assets, checks, failed_runs, jobs, scoring_runs, sensors
+from stylejobs import (
+    alert_sensors,
+    assets,
+    by_hand,
+    checks,
+    failed_runs,
+    jobs,
+    sensors,
+    telemetry_sensor,
+)
+from stylejobs.assets.references import described
+from stylejobs.config import Settings
 from stylejobs.resources import StudioResource
 
+_settings = Settings.from_environment()
+
 defs = Definitions(
-    assets=[getattr(assets, name) for name in assets.__all__],
+    assets=described([getattr(assets, name) for name in assets.__all__], _settings),
     asset_checks=[checks.frames_and_times, checks.sound, checks.duration],
-    jobs=[jobs.prepare, jobs.paint, jobs.finish],
-    sensors=[sensors.inbox, scoring_runs.scoring, sensors.automation, failed_runs.failures],
+    jobs=[
+        jobs.prepare,
+        jobs.paint,
+        jobs.finish,
+        by_hand.paint_one_video,
+        by_hand.repaint_with_another_style,
+        by_hand.repaint_with_new_weights,
+        jobs.clear,
+        jobs.sweep,
+    ],
+    schedules=[jobs.nightly_sweep],
+    sensors=[
+        sensors.inbox,
+        sensors.scoring,
+        sensors.automation,
+        *([sensors.inbox_events] if _settings.trigger == "queue" else []),
+        by_hand.start_requested,
+        failed_runs.failures,
+        alert_sensors.failure_alerts,
+        alert_sensors.inbox_alerts,
+        telemetry_sensor.telemetry,
+    ],
     # A process for each step would cost a second start for work that is one chain anyway.
     executor=in_process_executor,
     resources={"studio": StudioResource()},

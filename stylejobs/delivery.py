@@ -5,17 +5,20 @@ Knows nothing of Dagster.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from stylejobs.media.audio import audio_suffix
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.mux import mux
+from stylejobs.media.preview import as_markdown, from_markdown, join_sheets, moving_picture
+from stylejobs.media.verify import compare_all
 from stylejobs.painting import TABLE_SUFFIX, VIDEO_SUFFIX
-from stylejobs.scoring.records import join_tables
+from stylejobs.scoring.records import compare_table, join_tables
 from stylejobs.storage.clips import Workplace
 from stylejobs.storage.parts import Part, commit_files, find_part, read_marker
-from stylejobs.studio import MissingInput, Recipe, Studio
+from stylejobs.studio import MissingInput, NotIdentical, Recipe, Studio
 
 
 def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
@@ -24,6 +27,7 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
     Raises:
         MissingInput: a part of this version is not there.
         Superseded: the upload changed meanwhile; nothing is published.
+        NotIdentical: the result is not the upload, painted; nothing is published.
     """
     store = studio.store
     manifest = studio.manifest(place)
@@ -36,7 +40,8 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
             return [files.enter_context(store.open_local(path)) for path in paths]
 
         folder = files.enter_context(store.scratch())
-        results = []
+        results: list[Path] = []
+        differences: list[str] = []
         # Leaving open_upload raises if the upload changed: an old version is never delivered.
         with studio.open_upload(place) as source:
             if segments := opened(VIDEO_SUFFIX):
@@ -44,13 +49,19 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
                 sound = _sound(studio, place, manifest, files)
                 left_out = mux(manifest, source, segments, sound, results[-1])
                 notes.update(dict.fromkeys(each.note for each in left_out))
+                dropped = {each.stream for each in left_out}
+                differences += compare_all(source, manifest, results[-1], dropped)
             if tables := opened(TABLE_SUFFIX):
                 results.append(folder / f"final{TABLE_SUFFIX}")
                 join_tables(tables, results[-1])
+                differences += compare_table(manifest, results[-1])
+        if differences:
+            raise NotIdentical(place.clip, differences)
         facts = {
             "upload": place.clip.upload_path,
             "style": recipe.style,
             **({"left_out": "\n".join(notes)} if notes else {}),
+            **_pictures(manifest, painted, segments),
         }
         targets = {place.clip.painted_path(file.suffix): file for file in results}
         return commit_files(
@@ -71,6 +82,21 @@ def delivered(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
             f" '{recipe.style}'. Materialise 'final_video'."
         )
     return part
+
+
+def _pictures(
+    manifest: Manifest, painted: Sequence[Part], segments: Sequence[Path]
+) -> dict[str, str]:
+    """What the result looks like, for people: before above after, and two seconds of it moving."""
+    pictures = {}
+    sheets = [from_markdown(part.facts["preview"]) for part in painted if "preview" in part.facts]
+    with suppress(ValueError):  # there may be no picture to show
+        pictures["preview"] = as_markdown(join_sheets(sheets), "before and after")
+    if segments:
+        video = manifest.video
+        moving = moving_picture(segments[len(segments) // 2], video.colour, float(video.fps))
+        pictures["moving_preview"] = as_markdown(moving, "two seconds of the painted video")
+    return pictures
 
 
 def _painted_part(studio: Studio, place: Workplace, recipe: Recipe, shard: int) -> Part:

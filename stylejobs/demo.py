@@ -14,18 +14,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from stylejobs.dead_time import account, materializations
 from stylejobs.scoring.weights import shipped_styles
 from stylejobs.storage.clips import INBOX, Clip
 
 if TYPE_CHECKING:
-    from dagster import AssetMaterialization, DagsterInstance, DagsterRun
+    from dagster import DagsterInstance, DagsterRun
 
 _FOLDER = Path("demo")
 _SAMPLE = Path(__file__).with_name("samples") / "bunny.mp4"
@@ -61,12 +62,17 @@ def main() -> int:
     return 0
 
 
+def daemon_running(log: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Dagster's daemon and the code server that it starts."""
+    return dagster_running(log, "dagster._daemon", "run")
+
+
 @contextmanager
-def daemon_running(log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Dagster's daemon and the code server that it starts, in a process group of their own."""
+def dagster_running(log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of Dagster with all that it starts, in a process group of their own."""
     with log.open("wb") as output:
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "-w", "workspace.yaml"],
+            [sys.executable, "-m", *command, "-w", "workspace.yaml"],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -116,7 +122,7 @@ def _paint(instance: DagsterInstance, daemon: subprocess.Popen[bytes], store: Pa
             if not bar.total:
                 bar.total = frames = _frame_count(instance, clip, dropped)
             bar.update(_painted(instance, runs) - bar.n)
-            final = _materializations(instance, "final_video", clip.key, dropped)
+            final = materializations(instance, "final_video", clip.key, dropped)
             if final and all(run.is_finished for run in runs):
                 bar.update(frames - bar.n)
                 break
@@ -125,9 +131,12 @@ def _paint(instance: DagsterInstance, daemon: subprocess.Popen[bytes], store: Pa
     seconds = published - dropped
     busy = _busy_seconds(instance, clip.key, dropped)
     path = store / str(final[0].metadata["path"].value)
+    waits = "".join(
+        f"\n  {wait:5.1f} s  {what}" for what, wait in account(instance, clip.key, dropped)
+    )
     return (
         f"{path}\n{frames} frames in {seconds:.1f} s: {frames / seconds:.1f} fps,"
-        f" dead time {seconds - busy:.1f} s"
+        f" dead time {seconds - busy:.1f} s{waits}"
     )
 
 
@@ -170,20 +179,8 @@ def _painted(instance: DagsterInstance, runs: list[DagsterRun]) -> int:
     return sum(best.values())
 
 
-def _materializations(
-    instance: DagsterInstance, asset: str, partition_prefix: str, since: float
-) -> list[AssetMaterialization]:
-    from dagster import AssetKey, AssetRecordsFilter
-
-    records = instance.fetch_materializations(
-        AssetRecordsFilter(asset_key=AssetKey(asset), after_timestamp=since), limit=100
-    ).records
-    found = [r.asset_materialization for r in records if r.asset_materialization]
-    return [m for m in found if (m.partition or "").startswith(partition_prefix)]
-
-
 def _frame_count(instance: DagsterInstance, clip: Clip, since: float) -> int:
-    made = _materializations(instance, "manifest", clip.key, since)
+    made = materializations(instance, "manifest", clip.key, since)
     return int(made[0].metadata["frames"].value) if made else 0  # type: ignore[arg-type]
 
 
@@ -207,7 +204,7 @@ def _busy_seconds(instance: DagsterInstance, clip_key: str, since: float) -> flo
     stretches = sorted(
         (float(m.metadata["started_at"].value), float(m.metadata["ended_at"].value))  # type: ignore[arg-type]
         for asset in _WORKING_ASSETS
-        for m in _materializations(instance, asset, clip_key, since)
+        for m in materializations(instance, asset, clip_key, since)
     )
     busy, reached = 0.0, 0.0
     for start, end in stretches:

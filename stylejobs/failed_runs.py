@@ -17,10 +17,10 @@ from dagster import (
 )
 
 from stylejobs import assets
-from stylejobs.assets.upload import UPLOAD_ETAG
+from stylejobs.assets.labels import UPLOAD_ETAG
 from stylejobs.partitions import clip_and_shard
 from stylejobs.resources import StudioResource
-from stylejobs.scoring_runs import RANGE
+from stylejobs.sensors.scoring import RANGE
 from stylejobs.storage.parts import read_marker
 from stylejobs.studio import MissingInput, Studio, Superseded
 

@@ -1,21 +1,51 @@
-"""The three kinds of run: prepare, paint, finish. Assets of one job share their partitions."""
+"""The kinds of run: prepare, paint, finish; clear and sweep. Assets of a job share partitions."""
 
-from dagster import define_asset_job
+from dagster import DefaultScheduleStatus, ScheduleDefinition, define_asset_job
 
-from stylejobs.assets import audio, final_video, frames, manifest, styled_frames
+from stylejobs.assets import (
+    audio,
+    cleared_work,
+    final_video,
+    frames,
+    manifest,
+    styled_frames,
+    swept_work,
+)
 
 prepare = define_asset_job(
     "prepare",
     selection=[manifest, audio],
-    description="Look at an upload again: its manifest and its sound.",
+    description="First stage of a video: its manifest and its sound. The inbox sensor starts it.",
 )
 paint = define_asset_job(
     "paint",
     selection=[frames, styled_frames],
-    description="Cut and paint shards of a clip.",
+    description=(
+        "Second stage: cut and paint shards of a video. The inbox sensor starts it; for a whole"
+        " video, `paint_one_video` does all stages."
+    ),
 )
 finish = define_asset_job(
     "finish",
     selection=[final_video],
-    description="Stitch the painted shards of a clip and deliver the final video.",
+    description=(
+        "Last stage: join the painted shards of a video and deliver it. It starts by itself; start"
+        " it to deliver once more."
+    ),
+)
+clear = define_asset_job(
+    "clear",
+    selection=[cleared_work],
+    description="Remove the parts of a clip whose final video is delivered and checked.",
+)
+sweep = define_asset_job(
+    "sweep",
+    selection=[swept_work],
+    description="Remove from work/ what belongs to no upload, or to a replaced version of one.",
+)
+nightly_sweep = ScheduleDefinition(
+    name="nightly_sweep",
+    job=sweep,
+    cron_schedule="17 3 * * *",
+    default_status=DefaultScheduleStatus.RUNNING,
 )

@@ -7,8 +7,8 @@ its uploader is told. Knows nothing of Dagster.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -30,17 +30,28 @@ from stylejobs.scoring.weights import (
     shipped_styles,
 )
 from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, version_of
-from stylejobs.storage.store import Store, StoredObject
+from stylejobs.storage.store import Store, StoredObject, StoreError
 
 # Raise these when the code makes other bytes from the same input.
-FRAMES_VERSION = "2"
-PAINT_VERSION = "3"
-AUDIO_VERSION = "1"
-FINAL_VERSION = "2"
+FRAMES_VERSION = "3"
+PAINT_VERSION = "4"
+AUDIO_VERSION = "2"
+FINAL_VERSION = "3"
 
 
 class MissingInput(Exception):
     """Something that the work needs is not there. The message says what and what to do."""
+
+
+class NotIdentical(Exception):
+    """A stitched video is not its upload in everything but the paint."""
+
+    def __init__(self, clip: Clip, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"The video stitched for {clip.upload_path} differs from the upload, so it was not"
+            f" published: {'; '.join(differences)}. Materialise 'audio', 'frames' and"
+            " 'styled_frames' again."
+        )
 
 
 class Superseded(Exception):
@@ -184,15 +195,15 @@ class Studio:
         for style in self.styles():
             self.store.make_folder(f"{INBOX}/{style}")
 
-    def styles(self) -> dict[str, str | Path | Model]:
+    def styles(self) -> dict[str, Path | StoredObject | Model]:
         """What videos can be painted with, by name: the models of the settings, the store's
         ``styles/``, the shipped styles; an earlier one hides a later one of the same name.
         """
-        found: dict[str, str | Path | Model] = dict(shipped_styles())
+        found: dict[str, Path | StoredObject | Model] = dict(shipped_styles())
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
-                found[path.stem] = file.path
+                found[path.stem] = file
         # Last: who may bring styles must not be able to stand in for the operator's model.
         return {**found, **dict(self.settings.models)}
 
@@ -208,24 +219,31 @@ class Studio:
             raise MissingInput(
                 f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
             )
-        weights = styles[style]
         try:
-            digest = self._weights_digest(weights)
+            return self._recipe(style, styles[style])
         except UnusableModel as error:
             raise MissingInput(f"'{style}' cannot be used. {error}") from None
-        version = version_of(PAINT_VERSION, digest, self.settings.encoder)
-        return Recipe(style, f"{style}-{version}", weights)
 
-    def _weights_digest(self, weights: str | Path | Model) -> str:
-        if isinstance(weights, Model):
-            return weights.version()
-        if isinstance(weights, Path):
-            return file_digest(weights)
-        found = self.store.head(weights)
-        if found is None:
-            raise MissingInput(f"{weights} is gone.")
-        check_size(weights, found.size)  # before it is fetched
-        return _digest(self.store, weights, found.etag)
+    def recipes(self) -> dict[str, Recipe]:
+        """How to paint with each style now; what cannot be one is left out."""
+        found = {}
+        for style, weights in self.styles().items():
+            with suppress(UnusableModel, StoreError):
+                found[style] = self._recipe(style, weights)
+        return found
+
+    def _recipe(self, style: str, weights: Path | StoredObject | Model) -> Recipe:
+        source: str | Path | Model
+        match weights:
+            case Model():
+                source, digest = weights, weights.version()
+            case StoredObject():
+                check_size(weights.path, weights.size)  # before it is fetched
+                source, digest = weights.path, _digest(self.store, weights.path, weights.etag)
+            case _:
+                source, digest = weights, file_digest(weights)
+        version = version_of(PAINT_VERSION, digest, self.settings.encoder)
+        return Recipe(style, f"{style}-{version}", source)
 
     def scorer(self, recipe: Recipe, height: int, width: int) -> Scorer:
         """The recipe's model, made ready for frames of ``height`` × ``width``.

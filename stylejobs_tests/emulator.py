@@ -27,16 +27,16 @@ from stylejobs.azurite import (
     ACCOUNT,
     ACCOUNT_KEY,
     AzuriteUnavailable,
+    Endpoints,
     azurite_running,
     make_certificate,
 )
+from stylejobs.dev_azurite import OPS_ACCOUNT, OPS_KEY, create_places, settings_for
 from stylejobs.storage.account import client_options
 from stylejobs.storage.blobs import AzureStore
 from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
-OPS_ACCOUNT = "stylejobsops"
-OPS_KEY = "c3R5bGVqb2JzIG9wcyBhY2NvdW50LCBmb3IgdGVzdHMgb25seQ=="
-ALL = "rwdlac"
+ALL = "rwdlacup"
 
 
 @dataclass
@@ -77,12 +77,14 @@ class Emulator:
         service = BlobServiceClient(url or self.url, credential=sas, **options)
         return AzureStore(service, self.containers, sas=sas)
 
+    def environment(self) -> dict[str, str]:
+        """The settings for these containers, and for the ops account."""
+        return settings_for(Endpoints(self.blob, self.queue), self.containers, self.sas())
+
     def with_new_containers(self) -> Emulator:
         mark = uuid4().hex[:12]
         names = {n: f"{n}-{mark}" for n in (INBOX, WORK, PAINTED, REJECTED, STYLES)}
-        with self.owner() as owner:
-            for name in names.values():
-                owner.create_container(name)
+        create_places(Endpoints(self.blob, self.queue), self.certificate, names.values())
         return Emulator(self.blob, self.queue, self.certificate, names)
 
 

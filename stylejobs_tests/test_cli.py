@@ -139,6 +139,48 @@ def test_awkward_names_are_only_names(
     assert f"{Path(name).stem}-random.mp4" in left_in(tmp_path)
 
 
+def test_the_encoder_and_the_container_are_chosen_as_in_the_jobs(
+    run: Run, clip: Clip, style_file: Path, tmp_path: Path
+) -> None:
+    source = clip("single_frame.mp4")
+    chosen = ["--codec", "hevc", "--crf", 30, "--preset", "ultrafast", "--container", "mkv"]
+    chosen += ["--pixel-format", "yuv420p10le"]
+    assert run("style", source, "--style", style_file, "--out", tmp_path, *chosen)[0] == 0
+    painted = tmp_path / "single_frame-random.mkv"
+    video = probe(painted, Limits()).video
+    assert (video.codec, video.pixel_format) == ("hevc", "yuv420p10le")
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (["--codec", "av1", "--pixel-format", "yuv444p"], "4:2:0 only"),
+        (["--crf", 99], "from 0 to 51"),
+        (["--preset", "warp"], "the presets of h264 are: ultrafast"),
+    ],
+)
+def test_an_impossible_encoder_is_explained(
+    choice: list[object], words: str, run: Run, video: Path, style_file: Path
+) -> None:
+    the_error(run("style", video, "--style", style_file, *choice), words)
+
+
+def test_hdr_can_be_refused(run: Run, clip: Clip, style_file: Path, tmp_path: Path) -> None:
+    arguments = ["--style", style_file, "--out", tmp_path, "--hdr", "refuse"]
+    the_error(run("style", clip("pq.mp4"), *arguments), "HDR (PQ)", "SDR")
+
+
+def test_damage_is_refused_or_repaired(
+    run: Run, damaged: Path, style_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.mp4"
+    arguments = ["style", damaged, "--style", style_file, "--out", out]
+    the_error(run(*arguments), "cannot be decoded")
+    assert not out.exists()
+    assert run(*arguments, "--repair-damage")[0] == 0
+    assert probe(out, Limits()).frame_count == 48
+
+
 def test_a_published_checkpoint_is_a_style(run: Run, clip: Clip, tmp_path: Path) -> None:
     torch.manual_seed(0)
     checkpoint = tmp_path / "mine.pth"

@@ -3,13 +3,13 @@
 from dagster import AssetExecutionContext, DataVersion, MaterializeResult, asset
 
 from stylejobs.assets.failures import explained
+from stylejobs.assets.labels import UPLOAD_ETAG, label
 from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Stopwatch, part_facts
-from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.media.audio import audio_suffix, extract_audio
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
-from stylejobs.storage.clips import Workplace
+from stylejobs.storage.clips import WORK, Workplace
 from stylejobs.storage.parts import Part, commit_part
 from stylejobs.studio import AUDIO_VERSION, Studio
 
@@ -17,15 +17,19 @@ from stylejobs.studio import AUDIO_VERSION, Studio
 @asset(
     partitions_def=clips,
     deps=[manifest],
-    group_name="painting",
+    group_name=WORK,
     code_version=AUDIO_VERSION,
     kinds={"ffmpeg"},
 )
 def audio(context: AssetExecutionContext, studio: StudioResource) -> MaterializeResult:
-    """Takes the sound out of the video; a video without sound gives an empty part."""
+    """The sound of a video, every track as it is, kept aside while the frames are painted.
+
+    A video without sound gives an empty part.
+    """
     rules = studio.get()
     with explained(rules):
         clip = rules.clip(context.partition_key)
+        label(context, [clip])
         with explained(rules, clip):
             place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
             path, part = extract(rules, place)
@@ -47,5 +51,9 @@ def extract(studio: Studio, place: Workplace) -> tuple[str, Part]:
             file = folder / f"audio{audio_suffix(manifest)}"
             with studio.open_upload(place) as source:
                 packets = extract_audio(source, manifest, file)
-        facts = {"tracks": len(manifest.audio), "packets": packets, **watch.facts(0)}
+        facts = {
+            "tracks": len(manifest.audio),
+            "packets": packets,
+            **watch.facts(0, manifest.video),
+        }
         return path, commit_part(studio.store, path, file, 0, facts)

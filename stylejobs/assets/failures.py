@@ -11,7 +11,10 @@ from stylejobs.media.errors import FramesMismatch, UnusableMedia
 from stylejobs.scoring.errors import UnusableModel
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.store import StoreError
-from stylejobs.studio import MissingInput, Studio, Superseded
+from stylejobs.studio import MissingInput, NotIdentical, Studio, Superseded
+
+# On a failure that nobody needs to see to.
+SUPERSEDED = "superseded"
 
 
 @contextmanager
@@ -32,7 +35,9 @@ def explained(studio: Studio, clip: Clip | None = None) -> Iterator[None]:
         )
         where = f" See {studio.reject(clip, damage)}." if clip else ""
         raise Failure(f"{damage}{where}", allow_retries=False) from None
-    except (MissingInput, Superseded, UnusableModel) as error:
+    except Superseded as error:
+        raise Failure(str(error), metadata={SUPERSEDED: True}, allow_retries=False) from None
+    except (MissingInput, NotIdentical, UnusableModel) as error:
         raise Failure(str(error), allow_retries=False) from None
     except (StoreError, OSError) as error:
         # Worth another try: space may be freed, a disk may come back.

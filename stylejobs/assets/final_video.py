@@ -1,5 +1,7 @@
 """The final video of a clip, in ``painted/``; a table, where the model makes no pictures."""
 
+import time
+
 from dagster import (
     AssetDep,
     AssetExecutionContext,
@@ -13,13 +15,15 @@ from dagster import (
 from stylejobs.assets.audio import audio
 from stylejobs.assets.failures import explained
 from stylejobs.assets.frames import frames
+from stylejobs.assets.labels import label
 from stylejobs.assets.manifest import manifest
-from stylejobs.assets.reports import Stopwatch, shown
+from stylejobs.assets.reports import Stopwatch, opened_at, shown
 from stylejobs.assets.styled_frames import styled_frames
 from stylejobs.cost import cost_facts, machine_seconds
 from stylejobs.delivery import deliver
 from stylejobs.partitions import by_clip, clips
 from stylejobs.resources import StudioResource
+from stylejobs.storage.clips import PAINTED
 from stylejobs.studio import FINAL_VERSION
 
 # When a part has changed, all are there, and none is in work. The manifest does not count: it
@@ -46,32 +50,39 @@ _when_all_parts_are_there = (
 @asset(
     partitions_def=clips,
     deps=[manifest, audio, AssetDep(styled_frames, partition_mapping=by_clip)],
-    group_name="painting",
+    group_name=PAINTED,
     code_version=FINAL_VERSION,
     automation_condition=_when_all_parts_are_there,
     kinds={"ffmpeg", "mp4"},
 )
 def final_video(context: AssetExecutionContext, studio: StudioResource) -> MaterializeResult:
-    """Stitches the painted shards, puts the sound back and saves the result in `painted/`.
+    """The painted video: shards joined, every frame at its own time, the sound put back.
 
-    Starts by itself as soon as all parts of a clip are there.
+    It starts by itself as soon as all parts of a video are there, is saved in `painted/<style>/`,
+    and is compared with the upload by the checks.
     """
     rules = studio.get()
+    settings = rules.settings
     watch = Stopwatch()
     with explained(rules):
         clip = rules.clip(context.partition_key)
+        label(context, [clip])
         place = rules.workplace(clip)
         recipe = rules.recipe(clip.style)
         result = deliver(rules, place, recipe)
+        video = rules.manifest(place).video
+        waited = time.time() - rules.upload(clip).changed
         spent = machine_seconds(rules, place, recipe)
         minutes = rules.manifest(place).duration / 60
-    watched = watch.facts(result.frames)
+    watched = watch.facts(result.frames, video)
     spent["cpu"] += watched["busy_seconds"]
     facts = {
         **result.facts,
         "path": ", ".join(result.files),
+        **opened_at(settings, list(result.files)),
         "frames": result.frames,
         "bytes": result.size,
+        "seconds_since_upload": waited,
         **watched,
     }
     return MaterializeResult(

@@ -11,16 +11,16 @@ from dagster import (
 from pydantic import Field
 
 from stylejobs.assets.failures import explained
+from stylejobs.assets.labels import UPLOAD_ETAG, label_partitions
 from stylejobs.assets.manifest import manifest
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
-from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.assets.versions import common_version
 from stylejobs.media.colour import to_rgb
 from stylejobs.media.encode import MEZZANINE, SegmentWriter
 from stylejobs.media.normalise import normalised_frames
 from stylejobs.partitions import by_clip, clip_and_shard, shard_names, shards
 from stylejobs.resources import StudioResource
-from stylejobs.storage.clips import Workplace
+from stylejobs.storage.clips import WORK, Workplace
 from stylejobs.storage.parts import Part, commit_part, find_part
 from stylejobs.studio import FRAMES_VERSION, Studio
 
@@ -37,7 +37,7 @@ class FramesConfig(Config):
 @asset(
     partitions_def=shards,
     deps=[AssetDep(manifest, partition_mapping=by_clip)],
-    group_name="painting",
+    group_name=WORK,
     code_version=FRAMES_VERSION,
     backfill_policy=backfills,
     kinds={"ffmpeg"},
@@ -45,9 +45,14 @@ class FramesConfig(Config):
 def frames(
     context: AssetExecutionContext, config: FramesConfig, studio: StudioResource
 ) -> MaterializeResult:
-    """Cuts the video into shards of whole frames, each decodable by itself."""
+    """The frames of one shard of a video, upright and lossless, with a few of them as a picture.
+
+    A video is cut into shards of whole frames, so that many can be painted side by side. A short
+    video fills the first few; the others are empty.
+    """
     rules = studio.get()
     versions = {}
+    label_partitions(context, rules)
     for key in context.partition_keys:
         clip_key, shard = clip_and_shard(key)
         with explained(rules):
@@ -71,7 +76,7 @@ def cut(studio: Studio, place: Workplace, shard: int) -> Part:
     pts = manifest.shard_pts(shard)
     path = place.frames(shard)
     if not pts:
-        return commit_part(studio.store, path, None, 0, watch.facts(0))
+        return commit_part(studio.store, path, None, 0, watch.facts(0, manifest.video))
     samples = Samples(len(pts))
     with studio.store.scratch() as folder:
         file = folder / "frames.mp4"
@@ -85,5 +90,5 @@ def cut(studio: Studio, place: Workplace, shard: int) -> Part:
                 if samples.wants(index):
                     samples.add(to_rgb(frame, manifest.video.colour))
                 writer.write(frame)
-        facts = {**watch.facts(len(pts)), **samples.preview()}
+        facts = {**watch.facts(len(pts), manifest.video), **samples.preview()}
         return commit_part(studio.store, path, file, len(pts), facts)

@@ -3,14 +3,16 @@
 from dagster import AssetSpec
 
 from stylejobs.partitions import clips
+from stylejobs.storage.clips import INBOX
 
 recipe = AssetSpec(
     "recipe",
     partitions_def=clips,
-    group_name="painting",
+    group_name=INBOX,
     description=(
-        "The style and the encoder settings that a clip is to be painted with. When the weights"
-        " of a style change, the frames painted with the old ones show as stale."
+        "How a video is to be painted: the style's weights and the settings. When the weights of"
+        " a style change, what was painted with the old ones shows as unsynced; the job"
+        " `repaint_with_new_weights` paints it again."
     ),
     kinds={"file"},
 )

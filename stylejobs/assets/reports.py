@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from dagster import MetadataValue
 
-from stylejobs.media.manifest import Manifest
-from stylejobs.storage.clips import Clip
+from stylejobs.config import Settings
+from stylejobs.media.manifest import Manifest, VideoTrack
+from stylejobs.storage.clips import PAINTED, Clip
 from stylejobs.storage.parts import Part
 
 if TYPE_CHECKING:
@@ -54,30 +57,42 @@ def shown(facts: Mapping[str, Any]) -> dict[str, Any]:
     """``facts`` as metadata: pictures as pictures, times as times, figures without noise."""
     forms: dict[str, Callable[[Any], Any]] = {
         "preview": MetadataValue.md,
+        "moving_preview": MetadataValue.md,
         "started_at": MetadataValue.timestamp,
         "ended_at": MetadataValue.timestamp,
     }
     metadata = {
         name: forms[name](value) if name in forms else value for name, value in facts.items()
     }
-    return {k: round(v, 3) if isinstance(v, float) else v for k, v in metadata.items()}
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in metadata.items()}
+
+
+def opened_at(settings: Settings, files: Sequence[str]) -> dict[str, Any]:
+    """Where people open the first of a clip's results: a link, or a path that the UI copies."""
+    if settings.painted_url:
+        inside = quote(files[0].removeprefix(f"{PAINTED}/"))
+        return {"watch": MetadataValue.url(f"{settings.painted_url.rstrip('/')}/{inside}")}
+    if "://" in settings.store:
+        return {}
+    return {"watch": MetadataValue.path(str(Path(settings.store).resolve() / files[0]))}
 
 
 class Stopwatch:
-    """The wall time of a piece of work, as metadata."""
+    """What a piece of work took, as metadata."""
 
     def __init__(self) -> None:
         self.started = time.time()
 
-    def facts(self, frames: int) -> dict[str, float]:
+    def facts(self, frames: int, video: VideoTrack) -> dict[str, float]:
+        """Figures of work on ``frames`` of a video; speeds only where there were any."""
         ended = time.time()
         seconds = ended - self.started
-        return {
-            "started_at": self.started,
-            "ended_at": ended,
-            "busy_seconds": seconds,
-            "frames_per_second": frames / seconds if seconds else 0.0,
-        }
+        facts = {"started_at": self.started, "ended_at": ended, "busy_seconds": seconds}
+        if frames and seconds:
+            facts["frames_per_second"] = frames / seconds
+            # Seconds of video in a second of work: above 1, it is faster than it plays.
+            facts["real_time_factor"] = frames / seconds / float(video.fps)
+        return facts
 
 
 class Samples:

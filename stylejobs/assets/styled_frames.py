@@ -10,15 +10,16 @@ from pydantic import Field
 
 from stylejobs.assets.failures import explained
 from stylejobs.assets.frames import backfills, frames
+from stylejobs.assets.labels import UPLOAD_ETAG, label_partitions
 from stylejobs.assets.recipe import recipe as recipe_spec
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
-from stylejobs.assets.upload import UPLOAD_ETAG
 from stylejobs.assets.versions import common_version
 from stylejobs.painting import ShardWork
 from stylejobs.partitions import by_clip, clip_and_shard, shards
 from stylejobs.resources import StudioResource
 from stylejobs.scoring.engine import Busy
 from stylejobs.scoring.scorer import Scorer
+from stylejobs.storage.clips import WORK
 from stylejobs.storage.parts import Part
 from stylejobs.studio import PAINT_VERSION, Recipe
 
@@ -37,7 +38,7 @@ class PaintConfig(Config):
 @asset(
     partitions_def=shards,
     deps=[frames, AssetDep(recipe_spec, partition_mapping=by_clip)],
-    group_name="painting",
+    group_name=WORK,
     code_version=PAINT_VERSION,
     backfill_policy=backfills,
     pool="scoring",
@@ -46,9 +47,13 @@ class PaintConfig(Config):
 def styled_frames(
     context: AssetExecutionContext, config: PaintConfig, studio: StudioResource
 ) -> MaterializeResult:
-    """Scores the frames of a shard with the style's network and compresses the result."""
+    """The frames of one shard, painted by the style's network: before above after.
+
+    The run's log says how far it is, how fast, and how long it still takes.
+    """
     rules = studio.get()
     versions = {}
+    label_partitions(context, rules)
 
     @lru_cache(maxsize=1)
     def scorer_for(recipe: Recipe, height: int, width: int) -> Scorer:
@@ -75,7 +80,8 @@ def styled_frames(
 def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
     """Paint a shard, logging how far it is, and finish it with its figures and a preview."""
     watch = Stopwatch()
-    frames = len(work.studio.manifest(work.place).shard_pts(work.shard))
+    manifest = work.studio.manifest(work.place)
+    frames = len(manifest.shard_pts(work.shard))
     samples = Samples(frames)
     progress = _Progress(log, what)
 
@@ -87,7 +93,7 @@ def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
     painted = work.paint(on_frame)
     busy = painted.busy
     facts = {
-        **watch.facts(busy.frames),
+        **watch.facts(busy.frames, manifest.video),
         "style": work.recipe.style,
         "frames_kept": painted.kept,
         "device": painted.device,

@@ -2,16 +2,17 @@
 
 from dagster import AssetSpec
 
+from stylejobs.assets.pictures import flow
 from stylejobs.partitions import clips
-
-# On a run: the version of the upload that it was started for. It stops where that is replaced,
-# and leaves the new version to the runs that were started for it.
-UPLOAD_ETAG = "stylejobs/etag"
+from stylejobs.storage.clips import INBOX
 
 upload = AssetSpec(
     "upload",
     partitions_def=clips,
-    group_name="painting",
-    description="A video dropped in `inbox/<style>/<name>`. Its data version is the file's etag.",
+    group_name=INBOX,
+    description=(
+        "A video that somebody dropped in `inbox/<style>/`. All that follows starts by itself,"
+        f" and the result comes to `painted/<style>/`.\n\n{flow()}"
+    ),
     kinds={"file"},
 )

@@ -27,6 +27,7 @@ _UNREADABLE_MATRICES = {
     **{12: "derived BT.2020", 13: "derived constant luminance", 15: "IPT"},
 }
 _FULL_RANGE = 2
+_ROUNDED = {"yuv420p", "yuv444p"}
 _HD_LINES = 720
 
 # What HDR becomes.
@@ -89,14 +90,33 @@ def from_rgb(picture: np.ndarray, colour: Colour, pixel_format: str) -> av.Video
     import av
 
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-    return _reformatter(pixel_format, frame.width, frame.height, colour).reformat(
+    # libswscale rounds the chroma of 8-bit full range down, half a step on average.
+    rounds = colour.full_range and pixel_format in _ROUNDED
+    wanted = f"{pixel_format}16le" if rounds else pixel_format
+    found = _reformatter(wanted, frame.width, frame.height, colour).reformat(
         frame,
-        format=pixel_format,
+        format=wanted,
         dst_colorspace=_matrix(colour),
         src_color_range="JPEG",
         dst_color_range="JPEG" if colour.full_range else "MPEG",
         interpolation=_scaling(),
     )
+    return _rounded(found, pixel_format) if rounds else found
+
+
+def _rounded(wide: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
+    """A full-range frame of 16 bits in 8: 257 steps become one, chroma's middle is 32768."""
+    import av
+    import numpy as np
+
+    rows = []
+    for plane, offset in zip(wide.planes, (128, 257, 257), strict=True):
+        samples = np.frombuffer(bytes(plane), "<u2").reshape(plane.height, -1)[:, : plane.width]
+        narrow = np.minimum((samples.astype(np.uint32) + offset) // 257, 255)
+        rows.append(narrow.astype(np.uint8).reshape(-1, wide.width))
+    if pixel_format == "yuv444p":
+        return av.VideoFrame.from_ndarray(np.stack(rows), format=pixel_format)
+    return av.VideoFrame.from_ndarray(np.concatenate(rows), format=pixel_format)
 
 
 class _OfThread(threading.local):

@@ -30,6 +30,12 @@ PixelFormat = Literal["auto", "yuv420p", "yuv444p", "yuv420p10le"]
 _ENCODERS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
 _DEFAULTS = {"h264": (18, "veryfast"), "hevc": (20, "veryfast"), "av1": (24, "8")}  # CRF, preset
 
+_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"),
+    *("veryslow", "placebo"),
+)
+_AV1_PRESETS = tuple(str(speed) for speed in range(14))
+
 
 class EncoderSettings(BaseModel):
     """How the painted frames are compressed.
@@ -46,7 +52,7 @@ class EncoderSettings(BaseModel):
         keyframe_seconds: a player can jump to every such step.
 
     Raises:
-        pydantic.ValidationError: the codec does not have the pixel format.
+        pydantic.ValidationError: the codec does not have the pixel format, CRF or preset.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,7 +64,13 @@ class EncoderSettings(BaseModel):
     keyframe_seconds: float = 2.0
 
     @model_validator(mode="after")
-    def _has_pixel_format(self) -> EncoderSettings:
+    def _is_possible(self) -> EncoderSettings:
+        largest = 63 if self.codec == "av1" else 51
+        if self.crf is not None and not 0 <= self.crf <= largest:
+            raise ValueError(f"the CRF of {self.codec} goes from 0 to {largest}")
+        presets = _AV1_PRESETS if self.codec == "av1" else _PRESETS
+        if self.preset is not None and self.preset not in presets:
+            raise ValueError(f"the presets of {self.codec} are: {', '.join(presets)}")
         if self.codec == "av1" and self.pixel_format == "yuv444p":
             raise ValueError("AV1 is written in 4:2:0 only; choose yuv420p or yuv420p10le")
         return self

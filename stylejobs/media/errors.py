@@ -26,5 +26,13 @@ def broken(error: Exception) -> UnusableMedia:
     )
 
 
+def encrypted() -> UnusableMedia:
+    """For a file with tracks that only a licensed player can decrypt."""
+    return UnusableMedia(
+        "The file is encrypted (DRM), so nothing in it can be decoded.",
+        "Upload a copy without encryption.",
+    )
+
+
 class FramesMismatch(Exception):
     """Decoding a range of frames did not give the frames that the index promises."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pydantic import BaseModel, ConfigDict
 
 # Part of every version hash: raise it when the manifest's meaning changes.
-MANIFEST_FORMAT = 2
+MANIFEST_FORMAT = 3
 
 
 class _Record(BaseModel):
@@ -72,11 +72,18 @@ class VideoTrack(_Record):
 
 
 class AudioTrack(_Record):
+    """An audio track, which is copied as it is.
+
+    Attributes:
+        suffixes: of the containers that can hold it, as a trial with its first packets showed.
+    """
+
     stream: int
     codec: str
     sample_rate: int
     channels: int
     language: str | None
+    suffixes: tuple[str, ...]
 
 
 class Manifest(_Record):
@@ -85,11 +92,15 @@ class Manifest(_Record):
     Attributes:
         container: the demuxer's name.
         start_seconds: where the source's clock starts, (numerator, denominator); results start
-            at zero. Not zero only for MPEG streams, whose clocks start anywhere.
+            at zero. Not zero only for MPEG streams, whose clocks start anywhere, and for pictures
+            before zero.
         notes: what of the source the result will not have, for people.
         pts: presentation time of every frame in ticks of ``video.time_base``, ascending.
         last_frame_ticks: how long the last frame is shown.
-        keyframe_pts: where decoding can start, ascending.
+        keyframe_pts: where decoding can start beside the start of the file, ascending.
+        counted: the frames do not carry their times; the nth that a decoder gives has the nth.
+        damage_span: between these times, what a decoder had to make up is damage; a recording may
+            begin and end in the middle of a picture. None where decoders do not tell.
         shard_starts: first frame of each shard, and the frame count as the last entry; a shard
             past the end of a short video is empty.
     """
@@ -102,7 +113,14 @@ class Manifest(_Record):
     pts: tuple[int, ...]
     last_frame_ticks: int
     keyframe_pts: tuple[int, ...]
+    counted: bool
+    damage_span: tuple[int, int] | None
     shard_starts: tuple[int, ...]
+
+    @property
+    def sounds(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Codec of each audio track, and the suffixes of the containers that can hold it."""
+        return [(track.codec, track.suffixes) for track in self.audio]
 
     @property
     def start_offset(self) -> Fraction:

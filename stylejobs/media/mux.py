@@ -20,7 +20,7 @@ from stylejobs.media.audio import audio_suffix, extract_audio
 from stylejobs.media.container import Container, create_media, open_media, suffix_for
 from stylejobs.media.errors import FramesMismatch
 from stylejobs.media.manifest import Manifest
-from stylejobs.media.streams import add_copy, audio_rates
+from stylejobs.media.streams import About, about, add_copy, audio_rates
 from stylejobs.media.subtitles import LeftOut, SubtitleFile, take_subtitles
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from av.container.core import Chapter
     from av.subtitles.stream import SubtitleStream
 
-# Of the source's container, not of its content.
+# Of the source's container, not of its content. A timecode would become a track of its own.
 _CONTAINERS_OWN_TAGS = {
-    *("encoder", "major_brand", "minor_version", "compatible_brands", "duration"),
+    *("encoder", "major_brand", "minor_version", "compatible_brands", "duration", "timecode"),
 }
 
 
@@ -44,7 +44,7 @@ def final_suffix(manifest: Manifest, codec: str = "h264", container: Container =
     Raises:
         UnusableMedia: the chosen container cannot hold the source's audio.
     """
-    return suffix_for({codec, *(track.codec for track in manifest.audio)}, container)
+    return suffix_for(codec, manifest.sounds, container)
 
 
 def mux(
@@ -75,7 +75,7 @@ def mux(
         rates = [manifest.video.tick.denominator, *audio_rates(tracks)]
         target = files.enter_context(create_media(out, rates))
         with open_media(segments[0]) as first:
-            video = add_copy(target, first.streams.video[0])
+            video = add_copy(target, first.streams.video[0], _about_video(source, manifest))
         video.time_base = manifest.video.tick
         if video.codec_context.name == "hevc" and out.suffix.lower() != ".mkv":
             video.codec_context.codec_tag = "hvc1"  # the only one that Apple's players take
@@ -101,6 +101,15 @@ def mux_with_sound(
         audio = Path(folder) / f"audio{audio_suffix(manifest)}"
         extract_audio(source, manifest, audio)
         return mux(manifest, source, segments, audio, out)
+
+
+def _about_video(source: Path, manifest: Manifest) -> About:
+    """Language and title of the source's video; it becomes the only one, so the default."""
+    from av.stream import Disposition
+
+    with open_media(source) as container:
+        tags, _ = about(container.streams[manifest.video.stream])
+    return About(tags, Disposition.default)
 
 
 def _copy_about(source: Path, manifest: Manifest, target: OutputContainer) -> None:

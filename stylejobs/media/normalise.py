@@ -18,7 +18,6 @@ from stylejobs.media.manifest import Colour, Manifest, VideoTrack
 
 if TYPE_CHECKING:
     import av
-    from av.filter import Graph
 
 Filter = tuple[str, dict[str, str]]  # name and options
 
@@ -77,22 +76,47 @@ def normalised_frames(
     return islice(normalise(frames, manifest.video), before, before + len(wanted))
 
 
-def normalise(frames: Iterable[av.VideoFrame], track: VideoTrack) -> Iterable[av.VideoFrame]:
-    """Each frame whole, upright, SDR and in the working format; count, order and PTS stay."""
+def normalise(frames: Iterable[av.VideoFrame], track: VideoTrack) -> Iterator[av.VideoFrame]:
+    """Each frame whole, upright, SDR, in the working format and of the track's size.
+
+    Count, order and PTS stay. A stream may change its size or its pixels anywhere.
+    """
+    form = None
+    pipe: _Pipe | None = None
+    for frame in frames:
+        if form != (form := (frame.width, frame.height, frame.format.name)):
+            if pipe is not None:
+                yield from pipe.rest()
+            filters = _filters(frame, track)
+            pipe = _Pipe(frame, filters, track) if filters else None
+        if pipe is None:
+            yield frame
+        else:
+            yield from pipe.push(frame)
+    if pipe is not None:
+        yield from pipe.rest()
+
+
+def _filters(frame: av.VideoFrame, track: VideoTrack) -> list[Filter]:
     filters: list[Filter] = []
     if track.interlaced:
         # Of every frame one; frames that are not interlaced pass as they are.
         filters.append(("bwdif", {"mode": "send_frame", "deint": "interlaced"}))
     filters += turning_filters(track.display_matrix)
-    filters += _colour_filters(track)
-    return _filtered(frames, filters, track) if filters else frames
+    turned = swaps_sides(track.display_matrix)
+    size = (frame.height, frame.width) if turned else (frame.width, frame.height)
+    if size != (track.width, track.height):
+        # As ffmpeg does it: broadcasters change the shape of the pixels along with their number.
+        colour = track.hdr or track.colour
+        filters.append(_scale(colour, colour, track.width, track.height))
+    return [*filters, *_colour_filters(frame.format.name, track)]
 
 
-def _colour_filters(track: VideoTrack) -> list[Filter]:
+def _colour_filters(pixel_format: str, track: VideoTrack) -> list[Filter]:
     wanted = working_format(track.width, track.height)
     colour = track.colour
     if track.hdr is None:
-        if _PLAIN_FORMATS.get(track.pixel_format, track.pixel_format) == wanted:
+        if _PLAIN_FORMATS.get(pixel_format, pixel_format) == wanted:
             return []
         return [_scale(colour, colour), ("format", {"pix_fmts": wanted})]
     table = cube(track.hdr.transfer, track.hdr.primaries)
@@ -106,10 +130,11 @@ def _colour_filters(track: VideoTrack) -> list[Filter]:
     ]
 
 
-def _scale(source: Colour, result: Colour) -> Filter:
+def _scale(source: Colour, result: Colour, *size: int) -> Filter:
     # Matrix and range are named on both sides so that the filter keeps them, and takes them for
     # RGB, which has none.
     return "scale", {
+        **dict(zip(("width", "height"), map(str, size), strict=False)),
         "in_range": _RANGE[source.full_range],
         "out_range": _RANGE[result.full_range],
         "in_color_matrix": source.matrix,
@@ -118,45 +143,42 @@ def _scale(source: Colour, result: Colour) -> Filter:
     }
 
 
-def _filtered(
-    frames: Iterable[av.VideoFrame], filters: Sequence[Filter], track: VideoTrack
-) -> Iterator[av.VideoFrame]:
-    """One frame for each of ``frames``, with its PTS; a filter may give it some frames later."""
-    import av
+class _Pipe:
+    """Frames of one form through filters: one out for each one in, with its PTS.
 
-    graph: Graph | None = None
-    times: deque[int | None] = deque()
+    A filter may give a frame some frames later.
+    """
 
-    def ready(graph: Graph) -> Iterator[av.VideoFrame]:
+    def __init__(self, first: av.VideoFrame, filters: Sequence[Filter], track: VideoTrack) -> None:
+        from av.filter import Graph
+
+        self._times: deque[int | None] = deque()
+        self._graph = Graph()
+        nodes = [
+            self._graph.add_buffer(
+                width=first.width, height=first.height, format=first.format, time_base=track.tick
+            )
+        ]
+        nodes += [self._graph.add(name, **arguments) for name, arguments in filters]
+        nodes.append(self._graph.add("buffersink"))
+        self._graph.link_nodes(*nodes).configure()
+
+    def push(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
+        self._times.append(frame.pts)
+        self._graph.vpush(frame)
+        yield from self._ready()
+
+    def rest(self) -> Iterator[av.VideoFrame]:
+        self._graph.vpush(None)
+        yield from self._ready()
+
+    def _ready(self) -> Iterator[av.VideoFrame]:
+        import av
+
         while True:
             try:
-                frame = graph.vpull()
+                frame = self._graph.vpull()
             except (av.BlockingIOError, av.EOFError):
                 return
-            frame.pts = times.popleft()
+            frame.pts = self._times.popleft()
             yield frame
-
-    for frame in frames:
-        if graph is None:
-            graph = _graph(frame, filters, track)
-        times.append(frame.pts)
-        graph.vpush(frame)
-        yield from ready(graph)
-    if graph is not None:
-        graph.vpush(None)
-        yield from ready(graph)
-
-
-def _graph(first: av.VideoFrame, filters: Sequence[Filter], track: VideoTrack) -> Graph:
-    from av.filter import Graph
-
-    graph = Graph()
-    nodes = [
-        graph.add_buffer(
-            width=first.width, height=first.height, format=first.format, time_base=track.tick
-        )
-    ]
-    nodes += [graph.add(name, **arguments) for name, arguments in filters]
-    nodes.append(graph.add("buffersink"))
-    graph.link_nodes(*nodes).configure()
-    return graph

@@ -80,6 +80,8 @@ def form_in(suffix: str, stream: SubtitleStream) -> str | None:
     context = stream.codec_context
     if context is None:  # no decoder, though the stubs promise one
         return None
+    if stream.container.format.name == "flv":  # commands to a player, which ffmpeg calls text
+        return None
     if holds(suffix, context.name):
         return context.name
     return _TEXT_OF[suffix] if is_text(stream) else None

@@ -15,18 +15,17 @@ _held: list[int] = []  # open lock files; the kernel closes them with the proces
 def own_gpu() -> int:
     """The index, among those that CUDA_VISIBLE_DEVICES shows, of the GPU of this process.
 
-    That with the most free memory of those that no other process of this kind has; when all are
-    taken, they are shared. The choice is kept until the process ends.
+    The first that no other process of this kind has; when all are taken, they are shared. The
+    choice is kept until the process ends.
     """
     import torch
 
-    free = {n: torch.cuda.mem_get_info(n)[0] for n in range(torch.cuda.device_count())}
-    indices = sorted(free, key=lambda n: -free[n])
-    if len(indices) == 1:
-        return indices[0]
-    # The identity that processes with other CUDA_VISIBLE_DEVICES give the same GPU.
-    names = [str(torch.cuda.get_device_properties(n).uuid) for n in indices]
-    return indices[claim(names) or 0]
+    # The identity that processes with other CUDA_VISIBLE_DEVICES give the same GPU. Asking for
+    # it, unlike asking for the free memory, takes no memory on GPUs that are not ours.
+    count = torch.cuda.device_count()
+    names = [str(torch.cuda.get_device_properties(n).uuid) for n in range(count)]
+    claimed = claim(names)
+    return os.getpid() % count if claimed is None else claimed
 
 
 def claim(names: Sequence[str], folder: Path | None = None) -> int | None:

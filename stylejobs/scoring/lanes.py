@@ -52,6 +52,7 @@ class CudaLane:
         self._host = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
         with torch.cuda.device(device), torch.inference_mode():
             self._stream = torch.cuda.Stream()
+            self._stream.wait_stream(torch.cuda.current_stream())  # where the weights are copied
             # Sleeps until the GPU is done; a stream's own way of waiting keeps a CPU busy.
             self._done = torch.cuda.Event(blocking=True)
             with torch.cuda.stream(self._stream):
@@ -96,14 +97,16 @@ class CudaLane:
         return painted.numpy()[:count]
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device, or the CPU, had no room: torch says so in several ways."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(
-        words in text for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-    )
+    if isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    ):
+        return True
+    # A recording that ends for want of memory complains of its end.
+    return error.__context__ is not None and is_out_of_memory(error.__context__)
 
 
 _warned: set[str] = set()

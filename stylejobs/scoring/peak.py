@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stylejobs.scoring.cpus import usable_cpus
+from stylejobs.scoring.gpus import own_gpu
 
 if TYPE_CHECKING:
     from stylejobs.scoring.scorer import Scorer
@@ -38,8 +39,8 @@ def peak_gflops(scorer: Scorer) -> float:
 
     if isinstance(scorer, OpenVINOScorer):
         return _fastest(*_openvino_convolution(scorer.precision), _cpu_clock)
-    if "float16" in scorer.device:
-        return _fastest(*_torch_convolution("cuda"), time.perf_counter)
+    if not scorer.device.startswith("CPU"):
+        return _fastest(*_torch_convolution(f"cuda:{own_gpu()}"), time.perf_counter)
     return _fastest(*_torch_convolution("cpu"), _cpu_clock)
 
 
@@ -86,7 +87,7 @@ def _openvino_convolution(precision: str) -> tuple[Callable[[], object], int]:
 def _torch_convolution(device: str) -> tuple[Callable[[], object], int]:
     import torch
 
-    dtype, pictures = (torch.float16, 128) if device == "cuda" else (torch.float32, 1)
+    dtype, pictures = (torch.float32, 1) if device == "cpu" else (torch.float16, 128)
     convolution = torch.nn.Conv2d(_CHANNELS, _CHANNELS, _KERNEL, padding=1)
     convolution.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.randn(pictures, _CHANNELS, _SIDE, _SIDE, device=device, dtype=dtype)
@@ -95,7 +96,7 @@ def _torch_convolution(device: str) -> tuple[Callable[[], object], int]:
     def run() -> None:
         with torch.inference_mode():
             convolution(x)
-            if device == "cuda":
-                torch.cuda.synchronize()
+            if device != "cpu":
+                torch.cuda.synchronize(device)
 
     return run, pictures

@@ -20,6 +20,8 @@ from stylejobs.scoring.scorer import Scores
 from stylejobs.scoring.strips import paint_in_strips
 from stylejobs.scoring.weights import StyleWeights
 
+_NOT_COMPILED = "Going on without torch.compile, which does not work here"
+
 
 class TorchScorer:
     """Paints pictures of one size, in fp16 on CUDA and in fp32 on a CPU.
@@ -132,17 +134,16 @@ class TorchScorer:
             torch.cuda.empty_cache()
 
     def _paint_whole(self, pictures: Tensor) -> Tensor:
-        if not self._compiled:
-            return self._whole(pictures)
-        try:
-            return self._whole(pictures)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            warn_once("Going on without torch.compile, which does not work here", error)
-            self._compiled = False
-            self._whole = _Whole(self._net)
-            return self._whole(pictures)
+        if self._compiled:
+            try:
+                return self._whole(pictures)
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                warn_once(_NOT_COMPILED, error)
+                self._compiled = False
+                self._whole = _Whole(self._net)
+        return self._whole(pictures)
 
     def _in_strips(self, pictures: Tensor) -> Tensor:
         x = _padded(pictures.permute(0, 3, 1, 2))
@@ -180,5 +181,9 @@ def _compile(paint: Paint) -> Paint:
     folder = cache.cache_folder()
     if folder is not None:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
-    # deterministic: no choice of kernels by timing where that changes the result.
-    return torch.compile(paint, dynamic=False, fullgraph=True, options={"deterministic": True})
+    try:
+        # deterministic: no choice of kernels by timing where that changes the result.
+        return torch.compile(paint, dynamic=False, fullgraph=True, options={"deterministic": True})
+    except RuntimeError as error:  # a version of Python or of torch that does not have this
+        warn_once(_NOT_COMPILED, error)
+        return paint

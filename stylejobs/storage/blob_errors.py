@@ -20,7 +20,9 @@ from stylejobs.storage.account import sas_expiry
 from stylejobs.storage.store import StoreError
 
 _BUSY = {408, 429, 500, 502, 503, 504}
-_MISSING_CONTAINER = {"ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled"}
+_MISSING_PLACE = {"ContainerNotFound", "ContainerBeingDeleted", "QueueNotFound"}
+# Somebody else has received the message since.
+_TAKEN = "PopReceiptMismatch"
 
 
 class ObjectGone(StoreError):
@@ -37,15 +39,17 @@ class AccessDenied(StoreError):
 
 @contextmanager
 def explained_for(
-    account: str, container: str, path: str, action: str, sas: str | None
+    account: str, place: str, path: str, action: str, sas: str | None
 ) -> Iterator[None]:
     """Turn the SDK's errors into a `StoreError`.
 
     Args:
+        place: the container or queue, as an error names it.
+        path: the object, as an error names it.
         action: what was tried, as an infinitive: "read", "list", …
         sas: the token in use, for its expiry; None for an identity or a key.
     """
-    where = f"container '{container}' of the account '{account}'"
+    where = f"{place} of the account '{account}'"
     try:
         yield
     except ResourceModifiedError:
@@ -55,11 +59,11 @@ def explained_for(
     except HttpResponseError as error:
         code = getattr(error, "error_code", None) or ""
         code = str(getattr(code, "value", code))
-        if error.status_code == 404 and code in _MISSING_CONTAINER:
+        if error.status_code == 404 and code in _MISSING_PLACE:
             raise StoreError(
                 f"There is no {where}. Create it, or name another in the settings."
             ) from None
-        if error.status_code == 404:
+        if error.status_code == 404 or code == _TAKEN:
             raise ObjectGone(f"{path} is not in {where}.") from None
         if error.status_code in (401, 403):
             raise AccessDenied(_denied(error, action, where, sas)) from None
@@ -90,14 +94,15 @@ def _denied(error: AzureError, action: str, where: str, sas: str | None) -> str:
             )
         return (
             f"The identity may not {action} in {where}. Give it the role"
-            " 'Storage Blob Data Contributor' there."
+            " 'Storage Blob Data Contributor', or 'Storage Queue Data Contributor', there."
         )
     expiry = sas_expiry(sas)
     if expiry and _is_past(expiry):
         return f"The SAS token for {where} expired at {expiry}. Set STYLEJOBS_SAS to a new one."
     return (
-        f"The SAS token does not allow to {action} in {where}. Use one made for this container,"
-        " with the permissions read, add, create, write, delete and list."
+        f"The SAS token does not allow to {action} in {where}. Use one made for it,"
+        " with the permissions read, add, create, write, delete and list; for a queue, process and"
+        " update as well."
     )
 
 

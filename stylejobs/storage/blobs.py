@@ -250,7 +250,8 @@ class AzureStore:
 
     def _explained(self, path: str, action: str) -> AbstractContextManager[None]:
         container = self._names.get(name := path.partition("/")[0]) or name
-        return explained_for(self.account, container, path, action, self._sas)
+        place = f"container '{container}'"
+        return explained_for(self.account, place, path, action, self._sas)
 
 
 def _described(path: str, facts: BlobProperties) -> StoredObject:

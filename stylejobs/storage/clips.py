@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -41,21 +42,27 @@ class Clip(BaseModel):
     """One upload.
 
     Attributes:
-        style: the folder under the inbox: which style to paint it with; empty if there is none.
+        style: which style to paint it with; empty if nothing says so.
         name: the rest of the path, as the uploader wrote it.
+        folder: the folder under the inbox, where that is not the style's.
     """
 
     model_config = ConfigDict(frozen=True)
 
     style: str
     name: str
+    folder: str | None = None
 
     @classmethod
-    def of_upload(cls, path: str) -> Clip:
-        """The clip of an object in the inbox."""
-        _, *folders, name = PurePosixPath(path).parts
+    def of_upload(cls, path: str, metadata: Mapping[str, str] | None = None) -> Clip:
+        """The clip of an object in the inbox; the style that its metadata names goes first."""
+        _, _, rest = path.partition("/")
+        folder, _, name = rest.partition("/")
+        if not folder or not name:
+            folder, name = "", rest
+        style = (metadata or {}).get("style", "").strip() or folder
         return cls.model_construct(
-            style=folders[0] if folders else "", name="/".join([*folders[1:], name])
+            style=style, name=name, folder=None if style == folder else folder
         )
 
     @property
@@ -66,12 +73,13 @@ class Clip(BaseModel):
 
     @property
     def is_nameable(self) -> bool:
-        """Whether style and name can be shown and stored: no control characters, valid UTF-8."""
-        return f"{self.style}{self.name}".isprintable()
+        """Whether style and name can be shown and stored: printable, and no odd parts."""
+        odd = {"", ".", ".."} & set(self.upload_path.split("/"))
+        return not odd and f"{self.style}{self.upload_path}".isprintable()
 
     @property
     def key(self) -> str:
-        return clip_key(self.style, self.name)
+        return clip_key(self._folder, self.name)
 
     @property
     def upload_path(self) -> str:
@@ -93,8 +101,12 @@ class Clip(BaseModel):
         same = PurePosixPath(self.name).suffix.lower() == suffix
         return self._under(PAINTED, f"{self.name}{'' if same else suffix}")
 
+    @property
+    def _folder(self) -> str:
+        return self.style if self.folder is None else self.folder
+
     def _under(self, container: str, name: str) -> str:
-        return "/".join(part for part in (container, self.style, name) if part)
+        return "/".join(part for part in (container, self._folder, name) if part)
 
 
 @dataclass(frozen=True)

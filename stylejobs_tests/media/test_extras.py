@@ -178,8 +178,16 @@ def test_cover_art_is_not_taken_for_the_video(paint_clip: Paint, tmp_path: Path)
     assert compare(source, paint_clip(source, tmp_path, 1)) == []
 
 
+_PICTURES = {
+    "dvb_subtitle": b"\x20\x00\x0f\x10\x00\x01\x00\x02\x00\x00\xff",
+    "dvd_subtitle": b"\x00\x06\x00\x04\x00\xff",
+    # A composition of no objects, and the end of it.
+    "hdmv_pgs_subtitle": b"\x16\x00\x0b\x00\xa0\x00\x60\x10\x00\x00\x80\x00\x00\x00\x80\x00\x00",
+}
+
+
 def _with_pictures(out: Path, codec: str) -> Path:
-    """A video with DVB subtitles, which are pictures; made by hand: ffmpeg draws no text."""
+    """A video with subtitles that are pictures; made by hand: ffmpeg draws no text."""
     run_ffmpeg(pattern(), tone(), out=out.with_suffix(".mp4"), **_VIDEO)
     with av.open(out.with_suffix(".mp4")) as source, av.open(out, "w") as target:
         copies = {s.index: target.add_stream_from_template(s, opaque=True) for s in source.streams}
@@ -189,7 +197,7 @@ def _with_pictures(out: Path, codec: str) -> Path:
             if packet.size:
                 packet.stream = copies[packet.stream_index]
                 target.mux(packet)
-        packet = av.Packet(b"\x20\x00\x0f\x10\x00\x01\x00\x02\x00\x00\xff")
+        packet = av.Packet(_PICTURES[codec])
         packet.stream, packet.pts, packet.dts, packet.duration = text, 0, 0, 1000
         packet.time_base = text.time_base
         target.mux(packet)
@@ -208,6 +216,47 @@ def test_pictures_are_kept_where_they_can_be_and_left_out_with_a_note_elsewhere(
     assert taken == []
     assert "MP4 cannot hold it" in left_out[0].note
     assert left_out[0].stream == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container"),
+    [
+        ("broadcast.ts", "dvb_subtitle", "mkv"),
+        ("disc.mp4", "dvd_subtitle", "mp4"),
+        ("disc.mkv", "hdmv_pgs_subtitle", "mkv"),
+    ],
+)
+def test_pictures_of_every_kind_come_along(
+    name: str, codec: str, container: str, paint_clip: Paint, tmp_path: Path
+) -> None:
+    source = _with_pictures(tmp_path / name, codec)
+    result = paint_clip(source, tmp_path, 1, container=container)
+    assert subtitle_codecs(result) == subtitle_codecs(source)
+    assert compare(source, result) == []
+
+
+def test_lost_titles_are_noticed(clip: Callable[[str], Path], tmp_path: Path) -> None:
+    source = described(clip("b_frames.mp4"), tmp_path / "source.mp4")
+    bare = run_ffmpeg(
+        ffmpeg.input(str(source)), out=tmp_path / "bare.mp4", c="copy", map_metadata=-1
+    )
+    lines = compare(source, bare)
+    assert "title: None, the source has 'My film'" in lines
+    assert "artist: None, the source has 'Me'" in lines
+    assert "creation_time: None, the source has '2021-02-03T04:05:06'" in lines
+
+
+@pytest.mark.parametrize(
+    ("short", "long"), [("de", "deu"), ("en-US", "eng"), ("zh", "zho"), ("fr", "fra")]
+)
+def test_short_names_of_languages_are_understood(
+    short: str, long: str, paint_clip: Paint, tmp_path: Path
+) -> None:
+    said = {"metadata:s:a:0": f"language={short}"}
+    source = run_ffmpeg(pattern(), tone(), out=tmp_path / "source.mkv", **_VIDEO, **said)
+    result = paint_clip(source, tmp_path, 1)
+    assert compare(source, result) == []
+    assert probe(result, Limits()).audio[0].language == long
 
 
 def test_a_track_that_cannot_be_converted_does_not_stop_the_video(

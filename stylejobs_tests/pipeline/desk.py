@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from dagster import (
     DagsterInstance,
     ExecuteInProcessResult,
     RunRequest,
+    SensorDefinition,
     SensorResult,
     build_sensor_context,
 )
@@ -22,7 +24,7 @@ from stylejobs.definitions import defs
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
 from stylejobs.sensors import inbox
-from stylejobs.storage.clips import Clip
+from stylejobs.storage.clips import PAINTED, Clip
 from stylejobs.studio import Studio
 
 STYLE = "tiny"
@@ -38,35 +40,39 @@ class Desk:
 
     studio: Studio
     instance: DagsterInstance
+    folder: Path
+    sensor: SensorDefinition = inbox
     cursor: str | None = None
     requests: list[RunRequest] = field(default_factory=list)
 
     def drop(self, video: Path, name: str | None = None, style: str = STYLE) -> Clip:
         """Put a copy of ``video`` in the inbox, in place of what was there."""
         clip = Clip(style=style, name=name or video.name)
-        target = self.studio.store.root / clip.upload_path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(".partial")
-        shutil.copyfile(video, partial)
-        partial.replace(target)
+        self.put(video, clip.upload_path)
         return clip
 
+    def put(self, file: Path, path: str) -> None:
+        """Copy ``file`` to ``path`` in the store, in place of what was there, at once."""
+        with self.studio.store.scratch() as folder:
+            copy = Path(shutil.copyfile(file, folder / "copy"))
+            self.studio.store.publish(copy, path)
+
     def look(self) -> SensorResult:
-        """Evaluate the inbox sensor, without doing what it asks for."""
+        """Evaluate the sensor, without doing what it asks for."""
         context = build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"studio": StudioResource()}
         )
-        result = inbox(context)
+        result = self.sensor(context)
         assert isinstance(result, SensorResult)
         return result
 
     def tick(self, times: int = 1) -> SensorResult:
-        """Evaluate the inbox sensor and do as the daemon does; runs are only noted."""
+        """Evaluate the sensor and do as the daemon does; runs are only noted."""
         for _ in range(times):
             result = self.look()
             for request in result.dynamic_partitions_requests or ():
                 self.instance.add_dynamic_partitions(clips.name, list(request.partition_keys))
-            for event in result.asset_events:
+            for event in result.asset_events or ():
                 self.instance.report_runless_asset_event(event)
             self.requests += result.run_requests or ()
             self.cursor = result.cursor
@@ -100,16 +106,30 @@ class Desk:
             raise_on_error=raises,
         )
 
+    def run_unpartitioned(self, job: str) -> ExecuteInProcessResult:
+        return defs.resolve_job_def(job).execute_in_process(instance=self.instance)
+
     def paint(self, clip: Clip) -> Path:
         """Prepare, paint and finish ``clip``; return the painted video."""
+        self.paint_all(clip)
+        return self.painted(clip)
+
+    def paint_all(self, clip: Clip) -> None:
+        """Prepare, paint and finish ``clip``."""
         self.run("prepare", clip)
         self.run("paint", clip, shards=(0, self.studio.settings.shards - 1))
         self.run("finish", clip)
-        return self.painted(clip)
 
     def painted(self, clip: Clip) -> Path:
-        (path,) = (self.studio.store.root / "painted" / clip.style).glob(f"{clip.name}*")
-        return path
+        """A local copy of what was painted of ``clip``."""
+        start = f"{PAINTED}/{clip.style}/{clip.name}"
+        (path,) = [o.path for o in self.studio.store.list(PAINTED) if o.path.startswith(start)]
+        copy = Path(tempfile.mkdtemp(dir=self.folder)) / Path(path).name
+        copy.write_bytes(self.studio.store.read(path))
+        return copy
+
+    def names(self, container: str) -> list[str]:
+        return sorted(each.path for each in self.studio.store.list(container))
 
     def pending(self) -> dict[str, str]:
         """Uploads that the sensor has seen and not taken, by their clips' keys."""

@@ -1,6 +1,7 @@
 """Runs a job for a clip in a process of its own: ``python -m … JOB CLIP_KEY``. To be killed."""
 
 import sys
+from pathlib import Path
 
 from dagster import DagsterInstance
 
@@ -11,7 +12,7 @@ from stylejobs_tests.pipeline.desk import Desk, studio_of_environment
 def main() -> int:
     job, style, name = sys.argv[1:]
     with DagsterInstance.ephemeral() as instance:
-        desk = Desk(studio_of_environment(), instance)
+        desk = Desk(studio_of_environment(), instance, Path())
         clip = Clip(style=style, name=name)
         instance.add_dynamic_partitions("clips", [clip.key])
         shards = (0, desk.studio.settings.shards - 1) if job == "paint" else None

@@ -1,6 +1,5 @@
 import hashlib
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +7,14 @@ import pytest
 from dagster import AssetKey, ExecuteInProcessResult, evaluate_automation_conditions
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from stylejobs.definitions import defs
+from stylejobs.media.audio import audio_suffix
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
-from stylejobs_tests.conftest import random_weights
+from stylejobs.storage.parts import commit_part
+from stylejobs_tests.conftest import random_weights, run_ffmpeg, tone
 from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
 Clips = Callable[[str], Path]
@@ -65,7 +66,7 @@ def test_an_upload_comes_back_with_every_frame_at_its_time_and_its_sound(
 def test_the_checks_pass_on_a_good_delivery_and_fail_on_a_bad_one(
     desk: Desk, clip: Clips, video: Clip
 ) -> None:
-    painted = desk.paint(video)
+    desk.paint(video)
     good = desk.run("finish", video).get_asset_check_evaluations()
     assert {c.check_name: c.passed for c in good} == {
         "frames_and_times": True,
@@ -74,7 +75,7 @@ def test_the_checks_pass_on_a_good_delivery_and_fail_on_a_bad_one(
     }
     other = desk.drop(clip("single_frame.mp4"), "other.mp4")
     desk.tick()
-    shutil.copyfile(desk.paint(other), painted)
+    desk.put(desk.paint(other), video.painted_path(".mp4"))
     checks = desk.run("finish", video, assets=(), raises=False)
     assert checks.success  # delivering again heals it
 
@@ -107,12 +108,12 @@ def test_making_a_part_again_gives_the_same_bytes(desk: Desk, video: Clip) -> No
     first = digest(desk.paint(video))
     place = desk.studio.workplace(video)
     parts = [o.path for o in desk.studio.store.list(place.root) if o.path.endswith(".mp4")]
-    before = {path: digest(desk.studio.store.root / path) for path in parts}
+    before = {path: desk.studio.store.read(path) for path in parts}
     again = {"config": {"again": True}}
     desk.run("prepare", video)
     desk.run("paint", video, ALL, config={"frames": again, "styled_frames": again})
     desk.run("finish", video)
-    assert {path: digest(desk.studio.store.root / path) for path in parts} == before
+    assert {path: desk.studio.store.read(path) for path in parts} == before
     assert len(parts) == 3 + 3 + 1
     assert digest(desk.painted(video)) == first
 
@@ -157,6 +158,20 @@ def test_a_damaged_part_is_never_delivered(desk: Desk, video: Clip) -> None:
     desk.run("paint", video, ALL)
     desk.run("finish", video)
     assert digest(desk.painted(video)) == first
+
+
+def test_a_video_that_is_not_its_upload_is_not_published(
+    desk: Desk, clip: Clips, video: Clip, tmp_path: Path
+) -> None:
+    desk.run("prepare", video)
+    desk.run("paint", video, ALL)
+    place = desk.studio.workplace(video)
+    manifest = desk.studio.manifest(place)
+    other = run_ffmpeg(tone(1), out=tmp_path / "other.mp4", acodec="aac")
+    commit_part(desk.studio.store, place.audio(audio_suffix(manifest)), other, 0, {})
+    told = failure(desk.run("finish", video, raises=False))
+    assert "it was not published: audio track 0 packets" in told
+    assert list(desk.studio.store.list("painted")) == []
 
 
 @pytest.mark.parametrize(("job", "shards"), [("prepare", None), ("paint", (0, 0))])
@@ -208,7 +223,7 @@ def test_a_video_with_damage_in_the_middle_is_refused_with_the_time(
 
 
 def test_a_style_that_is_no_network_fails_with_a_sentence(desk: Desk, video: Clip) -> None:
-    (desk.studio.store.root / "styles" / f"{STYLE}.safetensors").write_bytes(b"no tensors")
+    desk.studio.store.write(f"styles/{STYLE}.safetensors", b"no tensors")
     result = desk.run("paint", video, ALL, raises=False)
     assert "no readable safetensors file" in failure(result)
 
@@ -236,7 +251,7 @@ def stale_assets(desk: Desk, video: Clip) -> set[str]:
 def test_a_changed_style_shows_its_painted_frames_as_stale(desk: Desk, video: Clip) -> None:
     desk.paint(video)
     assert stale_assets(desk, video) == set()
-    save_file(random_weights(seed=1), desk.studio.store.root / f"styles/{STYLE}.safetensors")
+    desk.studio.store.write(f"styles/{STYLE}.safetensors", save(random_weights(seed=1)))
     desk.tick()
     assert stale_assets(desk, video) == {"styled_frames"}
     desk.run("paint", video, ALL)

@@ -13,7 +13,7 @@ from dagster import (
     build_run_status_sensor_context,
 )
 
-from stylejobs.assets.upload import UPLOAD_ETAG
+from stylejobs.assets.labels import UPLOAD_ETAG
 from stylejobs.failed_runs import failures
 from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import Clip

@@ -15,6 +15,7 @@ from dagster import AssetKey
 
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
+from stylejobs.storage.folder import FolderStore
 from stylejobs.storage.parts import find_part
 from stylejobs.storage.store import StoredObject
 from stylejobs.studio import Studio
@@ -43,7 +44,12 @@ def start(job: str, clip: Clip, max_file_bytes: int | None = None) -> subprocess
 
 def scratch_files(studio: Studio) -> list[Path]:
     # os.walk, because folders vanish meanwhile.
-    found = os.walk(studio.store.root / ".partial")
+    """What runs are writing or have left on the local disk; copies of blobs do not count."""
+    if isinstance(studio.store, FolderStore):
+        folders = [studio.store.root / ".partial"]
+    else:
+        folders = list(Path(os.environ["TMPDIR"]).glob("stylejobs/scratch-*"))
+    found = (entry for folder in folders for entry in os.walk(folder))
     return [Path(folder) / name for folder, _, names in found for name in names]
 
 
@@ -79,7 +85,7 @@ def test_a_run_killed_in_any_stage_and_run_again_gives_the_same_video(
         if earlier != job and job != "prepare":
             desk.run(earlier, killed, (0, 7) if earlier == "paint" else None)
     kill_while_writing(desk.studio, start(job, killed), file)
-    assert list((desk.studio.store.root / "painted" / STYLE).iterdir()) == [desk.painted(untouched)]
+    assert desk.names("painted") == [untouched.painted_path(".mp4")]
     assert sha256(desk.paint(killed)) == expected
 
 
@@ -105,7 +111,7 @@ def test_a_killed_run_leaves_the_finished_segments_of_its_shard_for_the_next_one
 ) -> None:
     monkeypatch.setenv("STYLEJOBS_MIN_SHARD_FRAMES", "96")
     monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.5")
-    desk = Desk(studio_of_environment(), desk.instance)
+    desk = Desk(studio_of_environment(), desk.instance, desk.folder)
     store = desk.studio.store
     video = desk.drop(clip("large.mp4"))
     desk.tick()
@@ -139,7 +145,7 @@ def test_only_the_damaged_segment_of_a_shard_is_scored_again(
     desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.2")
-    desk = Desk(studio_of_environment(), desk.instance)
+    desk = Desk(studio_of_environment(), desk.instance, desk.folder)
     store = desk.studio.store
     video = desk.drop(clip("b_frames.mp4"))
     desk.tick()

@@ -156,7 +156,7 @@ def test_a_model_that_makes_pictures_and_data_gives_a_video_and_a_table(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("STYLEJOBS_SEGMENT_SECONDS", "0.2")
     set_models(negative="negative:create")
-    desk = Desk(studio_of_environment(), desk.instance)
+    desk = Desk(studio_of_environment(), desk.instance, desk.folder)
     video = desk.drop(clip("b_frames.mp4"), style="negative")
     desk.tick()
     desk.run("prepare", video)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dagster import AssetMaterialization, AssetObservation, RunRequest
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from stylejobs.scoring.weights import MAX_BYTES
 from stylejobs.sensors import MAX_PENDING, MAX_UPLOADS_PER_TICK
@@ -67,11 +67,11 @@ def test_runs_hold_as_many_shards_as_the_setting_says(
 
 
 def test_a_growing_upload_is_left_until_it_rests(
-    desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, clip: Clips, studio_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STYLEJOBS_SETTLE_SECONDS", "0.4")
     content = clip("cfr.mp4").read_bytes()
-    target = desk.studio.store.root / "inbox" / STYLE / "slow.mp4"
+    target = studio_root / "inbox" / STYLE / "slow.mp4"
     target.parent.mkdir(parents=True)
 
     def write_slowly() -> None:
@@ -140,7 +140,7 @@ def test_a_new_instance_cursor_alone_restarts_nothing(desk: Desk, clip: Clips) -
     assert desk.requests == []
 
 
-def test_many_uploads_are_taken_a_few_at_a_time(desk: Desk, clip: Clips) -> None:
+def test_many_uploads_are_taken_a_few_at_a_time(desk: Desk, clip: Clips, studio_root: Path) -> None:
     for number in range(MAX_UPLOADS_PER_TICK + 5):
         desk.drop(clip("single_frame.mp4"), f"{number}.mp4")
     counts = []
@@ -275,8 +275,7 @@ def test_a_changed_style_is_reported_and_starts_nothing(desk: Desk, clip: Clips)
     desk.drop(clip("cfr.mp4"))
     desk.tick()
     desk.requests.clear()
-    weights = desk.studio.store.root / "styles" / f"{STYLE}.safetensors"
-    save_file(random_weights(seed=1), weights)
+    desk.studio.store.write(f"styles/{STYLE}.safetensors", save(random_weights(seed=1)))
     changed = {event.asset_key.to_user_string() for event in desk.tick().asset_events}
     assert changed == {"recipe"}
     assert desk.tick().asset_events == []

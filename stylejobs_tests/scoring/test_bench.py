@@ -42,7 +42,10 @@ def test_every_figure_is_measured(figures: Figures) -> None:
 
 def test_the_figures_fit_together(figures: Figures) -> None:
     assert figures.bound_fps == pytest.approx(figures.peak_gflops / figures.gflop_per_frame)
-    assert figures.bare_per_bound == pytest.approx(figures.bare_fps / figures.bound_fps)
+    cpu_seconds_at_bound = figures.cpus / figures.bound_fps
+    assert figures.bare_per_bound == pytest.approx(
+        cpu_seconds_at_bound / figures.bare_cpu_s_per_frame
+    )
     assert figures.reference_cpu_s_per_frame is not None
     assert figures.reference_cpu_per_end_to_end == pytest.approx(
         figures.reference_cpu_s_per_frame / figures.end_to_end_cpu_s_per_frame

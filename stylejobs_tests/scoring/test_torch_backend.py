@@ -177,6 +177,16 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(weights: StyleWeights) 
     assert scorer.plan == Plan(4, 1)
 
 
+def test_a_lack_of_memory_behind_another_error_counts() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        try:
+            torch.empty(2**50)
+        finally:
+            raise RuntimeError("the end of what was begun")
+    assert lanes.is_out_of_memory(caught.value)
+    assert not lanes.is_out_of_memory(RuntimeError("the end of what was begun"))
+
+
 def test_without_a_compiler_it_paints_all_the_same(
     weights: StyleWeights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,7 +10,7 @@ from dagster import AssetKey, SensorResult, build_sensor_context, evaluate_autom
 
 from stylejobs.definitions import defs
 from stylejobs.media.verify import compare
-from stylejobs.scoring_runs import scoring
+from stylejobs.sensors import scoring
 from stylejobs.storage.clips import Clip
 from stylejobs_tests.pipeline.desk import Desk, studio_of_environment
 

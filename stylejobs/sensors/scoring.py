@@ -20,7 +20,7 @@ from dagster import (
 )
 
 from stylejobs import assets
-from stylejobs.assets.upload import UPLOAD_ETAG
+from stylejobs.assets.labels import STYLE, UPLOAD, UPLOAD_ETAG
 from stylejobs.config import Settings
 from stylejobs.jobs import paint
 
@@ -71,5 +71,5 @@ def _requests(cut: Iterable[Mapping[str, str]]) -> Iterator[RunRequest]:
         yield RunRequest(
             run_key=f"{first}:{last}:{tags[UPLOAD_ETAG]}",
             asset_selection=[assets.styled_frames.key],
-            tags={name: tags[name] for name in (*RANGE, UPLOAD_ETAG, "stylejobs/upload")},
+            tags={name: tags[name] for name in (*RANGE, UPLOAD, STYLE, UPLOAD_ETAG)},
         )

@@ -1,0 +1,46 @@
+"""Styles that changed: their clips' recipes are reported, so that the UI shows what is stale."""
+
+from collections.abc import Iterator, Mapping
+
+from dagster import AssetMaterialization, AssetObservation, DagsterEventType, DagsterInstance
+
+from stylejobs import assets
+from stylejobs.sensors.intake import recipe_version
+from stylejobs.sensors.memory import latest_versions
+from stylejobs.studio import Studio
+
+MAX_RECIPES_PER_TICK = 100
+
+
+class ChangedRecipes:
+    """Recipes whose style or settings are no longer what their clips were started with.
+
+    They are only reported, so that the painted frames show as stale: what to paint again, and
+    when, is for people to say. All clips are looked through only when a style has changed.
+
+    Args:
+        seen: style to version of its recipe, as the last tick that reported all left it.
+    """
+
+    def __init__(self, studio: Studio, instance: DagsterInstance, seen: Mapping[str, str]) -> None:
+        self._current = studio.recipes()
+        self._instance = instance
+        self.seen = {style: recipe.version for style, recipe in self._current.items()}
+        self._changed = self.seen != seen
+
+    def events(self) -> Iterator[AssetObservation | AssetMaterialization]:
+        """What to report; afterwards ``seen`` is what to hand to the next tick."""
+        if not self._changed:
+            return
+        kind = DagsterEventType.ASSET_MATERIALIZATION
+        reported = latest_versions(self._instance, assets.recipe.key, kind)
+        count = 0
+        for clip_key, version in reported.items():
+            recipe = self._current.get(version.rpartition("-")[0])
+            if recipe is None or recipe.version == version:
+                continue
+            if count == MAX_RECIPES_PER_TICK:
+                self.seen = {}  # another tick reports the rest
+                return
+            count += 1
+            yield from recipe_version(clip_key, recipe)

@@ -1,0 +1,104 @@
+"""A live `dagster dev` in a temporary home: webserver, daemon and sensors, as users have them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stylejobs.config import Settings
+from stylejobs.demo import dagster_running
+from stylejobs.storage.clips import Clip
+from stylejobs.studio import Studio
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 240.0
+# 96 frames fill two of four shards, painted by runs of their own: one can fail alone.
+SHARDS = 4
+_SETTINGS = {"SHARDS": str(SHARDS), "SHARDS_PER_RUN": "1", "MIN_SHARD_FRAMES": "48"}
+
+
+@dataclass
+class Live:
+    """Dagster at ``url`` over the store of ``studio``."""
+
+    url: str
+    studio: Studio
+
+    def drop(self, video: Path, name: str) -> Clip:
+        clip = Clip(style="tiny", name=name)
+        target = self.studio.store.root / clip.upload_path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{name}")
+        shutil.copyfile(video, partial)
+        partial.replace(target)
+        return clip
+
+    def painted(self, clip: Clip) -> Path:
+        return self.studio.store.root / "painted" / clip.style / clip.name
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Send a GraphQL query or mutation; give its only field."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = json.load(answer)
+        assert "errors" not in content, content["errors"]
+        (field,) = content["data"].values()
+        return dict(field)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, the newest first; its tags as a mapping."""
+        query = "{runsOrError {... on Runs {results {jobName status tags {key value}}}}}"
+        found = self.ask(query)["results"]
+        return [{**r, "tags": {t["key"]: t["value"] for t in r["tags"]}} for r in found]
+
+
+def until(happened: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:.0f} s"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, style_file: Path) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("live")
+    home, store = folder / "home", folder / "store"
+    home.mkdir()
+    (store / "styles").mkdir(parents=True)
+    shutil.copyfile(ROOT / "dagster.yaml", home / "dagster.yaml")
+    shutil.copyfile(style_file, store / "styles" / "tiny.safetensors")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**_SETTINGS, "STORE": str(store)}.items():
+            patch.setenv(f"STYLEJOBS_{name}", value)
+        patch.setenv("DAGSTER_HOME", str(home))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        patch.chdir(ROOT)
+        dev = ("dagster", "dev", "-h", "127.0.0.1", "-p", str(port))
+        with dagster_running(folder / "dagster.log", *dev) as process:
+            live = Live(f"http://127.0.0.1:{port}", Studio(Settings.from_environment()))
+
+            def answers() -> bool:
+                assert process.poll() is None, (folder / "dagster.log").read_text()[-3000:]
+                try:
+                    return bool(live.ask("{version: __schema {description}}")) or True
+                except OSError:
+                    return False
+
+            until(answers, "the start of Dagster")
+            yield live
