@@ -9,11 +9,10 @@ from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stylejobs.media.manifest import Colour
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
 
 _MOST_COLUMNS = 4  # as many as the dialog of the UI is wide
@@ -133,6 +132,7 @@ def _sheet(columns: Sequence[Sequence[np.ndarray]], cell_width: int) -> Image.Im
 
 def _cut(sheet: bytes) -> list[list[np.ndarray]]:
     """The columns of a sheet that ``contact_sheet`` made; none of one that does not say."""
+    import numpy as np
     from PIL import Image
 
     with Image.open(io.BytesIO(sheet)) as picture:

@@ -26,7 +26,6 @@ from stylejobs.jobs import paint, prepare
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
 from stylejobs.partitions import clips, shard_names
-from stylejobs.scoring.weights import UnusableStyle
 from stylejobs.sensors.memory import DATA_VERSION
 from stylejobs.sensors.scoring import RANGE, SCORE_NEXT
 from stylejobs.storage.clips import Clip
@@ -139,7 +138,7 @@ def _examine(studio: Studio, clip: Clip, upload: StoredObject) -> tuple[Recipe, 
         )
     try:
         recipe = studio.recipe(clip.style)
-    except (MissingInput, UnusableStyle) as error:
+    except MissingInput as error:
         raise UnusableMedia(
             str(error), "Move the video to a style's folder, or add the style to styles/ first."
         ) from None

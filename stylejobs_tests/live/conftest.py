@@ -72,7 +72,7 @@ def until(happened: Callable[[], object], what: str) -> None:
         time.sleep(0.5)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory, style_file: Path) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("live")
     home, store = folder / "home", folder / "store"

@@ -41,7 +41,8 @@ def test_the_work_of_a_delivered_and_checked_video_is_cleared(desk: Desk, clip: 
     facts = cleared(desk, video)
     assert "kept_because" not in facts
     place = desk.studio.workplace(video)
-    assert desk.names("work") == sorted([video.card_path, place.manifest])
+    delivery = place.delivery(desk.studio.recipe(video.style).version)
+    assert desk.names("work") == sorted([video.card_path, place.manifest, f"{delivery}.json"])
     kept = sum(each.size for each in desk.studio.store.list("work"))
     assert facts["freed_bytes"] == size - kept > 0
     assert outside_of_work(desk) == before

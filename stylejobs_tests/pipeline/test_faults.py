@@ -23,6 +23,8 @@ from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
 STYLED = AssetKey("styled_frames")
 Clips = Callable[[str], Path]
+# What is kept of a part does not depend on the store.
+in_a_folder = pytest.mark.usefixtures("studio_root")
 
 
 def start(job: str, clip: Clip, max_file_bytes: int | None = None) -> subprocess.Popen[str]:
@@ -89,6 +91,7 @@ def test_a_run_killed_in_any_stage_and_run_again_gives_the_same_video(
     assert sha256(desk.paint(killed)) == expected
 
 
+@in_a_folder
 def test_a_killed_run_leaves_its_finished_shards_for_the_next_one(desk: Desk, clip: Clips) -> None:
     video = desk.drop(clip("large.mp4"))
     desk.tick()
@@ -106,6 +109,7 @@ def test_a_killed_run_leaves_its_finished_shards_for_the_next_one(desk: Desk, cl
     assert desk.studio.store.head(styled[0]) == finished
 
 
+@in_a_folder
 def test_a_killed_run_leaves_the_finished_segments_of_its_shard_for_the_next_one(
     desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +145,7 @@ def test_a_killed_run_leaves_the_finished_segments_of_its_shard_for_the_next_one
     assert compare(clip("large.mp4"), desk.painted(video)) == []
 
 
+@in_a_folder
 def test_only_the_damaged_segment_of_a_shard_is_scored_again(
     desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from stylejobs_tests.pipeline.desk import Desk
 Clips = Callable[[str], Path]
 ROOT = Path(__file__).parents[2]
 PATIENCE = 150.0
+# test_live_account does it on a storage account.
+pytestmark = pytest.mark.usefixtures("studio_root")
 
 
 @pytest.fixture

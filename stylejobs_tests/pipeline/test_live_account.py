@@ -60,7 +60,7 @@ def test_a_video_told_of_by_a_message_is_painted_cleared_logged_and_no_secret_is
     queue.send_message(json.dumps(event(account.containers["inbox"], blob)))
     until(lambda: live.names("painted"), "the delivery")
     assert compare(clip("cfr.mp4"), live.painted(video)) == []
-    until(lambda: len(live.names("work")) == 2, "the clearing of the work folder")
+    until(lambda: len(live.names("work")) == 3, "the clearing of the work folder")
     until(lambda: not queue.get_queue_properties().approximate_message_count, "the last message")
     # Runs that fail for want of access write their errors too.
     tokens = [os.environ["STYLEJOBS_SAS"], account.sas("rl"), account.sas(minutes=-5)]

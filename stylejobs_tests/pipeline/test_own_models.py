@@ -17,6 +17,8 @@ from stylejobs.studio import Studio
 from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
 Clips = Callable[[str], Path]
+# A model knows nothing of stores.
+pytestmark = pytest.mark.usefixtures("studio_root")
 PENCIL = "examples.edges:create"
 
 
@@ -48,7 +50,7 @@ def test_an_upload_in_the_folder_of_a_model_is_painted_with_it(
     video = desk.drop(clip("late_audio.mp4"), style="pencil")
     desk.tick()
     painted = desk.paint(video)
-    assert painted.parent == studio_root / "painted" / "pencil"
+    assert desk.names("painted") == [video.painted_path(".mp4")]
     assert compare(clip("late_audio.mp4"), painted) == []
     checks = desk.run("finish", video).get_asset_check_evaluations()
     assert [check.passed for check in checks] == [True] * 3
