@@ -93,12 +93,16 @@ def test_the_accounts_are_closed_and_know_no_keys() -> None:
     assert {e["service"] for e in endpoints.values()} <= LOCALS["private_zones"].keys()
 
 
-def test_the_containers_are_the_stores() -> None:
+def test_the_containers_and_queues_are_the_stores() -> None:
     settings = Settings()
     assert LOCALS["media_containers"] == list(settings.containers.values())
     (uploads,) = resources("azurerm_eventgrid_system_topic_event_subscription").values()
     inbox = f"/blobServices/default/containers/{settings.inbox_container}/"
     assert uploads["subject_filter"][0]["subject_begins_with"] == inbox
+    assert LOCALS["media_queues"] == [settings.events_queue, settings.poison_queue]
+    assert uploads["storage_queue_endpoint"][0]["queue_name"] == (
+        f'${{azurerm_storage_queue.media["{settings.events_queue}"].name}}'
+    )
     logs = helm_values()["computeLogManager"]["config"]["azureBlobComputeLogManager"]
     assert logs["container"] in LOCALS["ops_containers"]
     assert logs["storageAccount"] == SITE["OPS_ACCOUNT"]

@@ -40,6 +40,7 @@ def gpu_node(number: int) -> Node:
 class Live:
     desk: Desk
     cluster: Cluster
+    store: Path
 
     def pods(self, job: str) -> list[Pod]:
         return [p for p in self.cluster.pods.values() if f"|{job}|" in f"|{self._job(p)}|"]
@@ -49,7 +50,9 @@ class Live:
 
 
 @pytest.fixture
-def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+def live(
+    studio: Studio, studio_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Live]:
     """A desk in front of a daemon that launches on a cluster of one CPU and two GPU nodes."""
     home = tmp_path / "home"
     home.mkdir()
@@ -78,7 +81,7 @@ def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         written["concurrency"]["pools"]["default_limit"] = 2
         (home / "dagster.yaml").write_text(yaml.safe_dump(written))
         with DagsterInstance.get() as instance, daemon_running(tmp_path / "daemon.log"):
-            yield Live(Desk(studio, instance), cluster)
+            yield Live(Desk(studio, instance, tmp_path), cluster, studio_root)
 
 
 def until(happened: Callable[[], object], what: str) -> None:
@@ -93,7 +96,7 @@ def test_scoring_alone_runs_on_gpu_nodes_and_evicted_shards_alone_are_scored_on(
 ) -> None:
     video = live.desk.drop(clip("large.mp4"))
     store = live.desk.studio.store
-    painted = store.root / "painted" / STYLE / video.name
+    painted = live.store / "painted" / STYLE / video.name
 
     def scoring_pods() -> list[Pod]:
         return [p for p in live.cluster.pods.values() if gpus_of(p.spec)]
