@@ -98,10 +98,10 @@ def fill(instance: DagsterInstance, videos: int, shards: int) -> None:
 def sensors(instance: DagsterInstance) -> None:
     from dagster import build_sensor_context, evaluate_automation_conditions
 
-    from stylejobs.alert_sensors import inbox_alerts
     from stylejobs.definitions import defs
     from stylejobs.resources import StudioResource
     from stylejobs.sensors import inbox
+    from stylejobs.sensors.alerts import inbox_alerts
 
     def tick(sensor: Any) -> Callable[[], None]:
         state: dict[str, str | None] = {"cursor": None}

@@ -2,19 +2,11 @@
 
 from dagster import Definitions, in_process_executor
 
-from stylejobs import (
-    alert_sensors,
-    assets,
-    by_hand,
-    checks,
-    failed_runs,
-    jobs,
-    sensors,
-    telemetry_sensor,
-)
+from stylejobs import assets, by_hand, checks, jobs, sensors
 from stylejobs.assets.references import described
 from stylejobs.config import Settings
 from stylejobs.resources import StudioResource
+from stylejobs.sensors import alerts, failed_runs, telemetry
 
 _settings = Settings.from_environment()
 
@@ -39,9 +31,9 @@ defs = Definitions(
         *([sensors.inbox_events] if _settings.trigger == "queue" else []),
         by_hand.start_requested,
         failed_runs.failures,
-        alert_sensors.failure_alerts,
-        alert_sensors.inbox_alerts,
-        telemetry_sensor.telemetry,
+        alerts.failure_alerts,
+        alerts.inbox_alerts,
+        telemetry.telemetry,
     ],
     # A process for each step would cost a second start for work that is one chain anyway.
     executor=in_process_executor,

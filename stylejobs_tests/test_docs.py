@@ -25,6 +25,7 @@ ELSEWHERE = {
     "make test": "runs this",
     "make dev": "its program is run by the live tests",
     "make benchmark": "minutes",
+    ".venv/bin/stylejobs bench": "a minute; test_bench runs it on a small clip",
     "stylejobs doctor": "test_doctor, where a fault is no failure",
     ".venv/bin/stylejobs doctor": "the same",
 }
@@ -34,9 +35,13 @@ NEEDS_MORE = ("pip install", "python -m stylejobs.training", "python -m benchmar
 def commands(language: str) -> Iterator[tuple[str, str]]:
     for document in DOCUMENTS:
         for block in re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.M | re.S):
+            lines = ""
             for line in block.splitlines():
-                if command := line.partition("  #")[0].strip():
-                    yield document.name, command
+                lines += line.partition("  #")[0].rstrip() + "\n"
+                if lines.count("'") % 2 == 0:  # else the command goes on in the next line
+                    if command := lines.strip():
+                        yield document.name, command
+                    lines = ""
 
 
 def is_elsewhere(command: str) -> bool:

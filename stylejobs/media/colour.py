@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from stylejobs.media import hdr
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Colour
 
@@ -27,6 +26,8 @@ _UNREADABLE_MATRICES = {
     **{12: "derived BT.2020", 13: "derived constant luminance", 15: "IPT"},
 }
 _FULL_RANGE = 2
+PQ, HLG = 16, 18  # H.273 codes of the transfer functions
+HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
 _ROUNDED = {"yuv420p", "yuv444p"}
 _HD_LINES = 720
 
@@ -49,7 +50,7 @@ def colour_of(context: VideoCodecContext, height: int) -> Colour:
             "Export it with the BT.709 matrix and upload that.",
         )
     guess = "bt709" if height >= _HD_LINES else "bt601"
-    if context.color_trc in hdr.NAMES:
+    if context.color_trc in HDR_NAMES:
         guess = "bt2020"
     pixels = context.format
     is_rgb = pixels is not None and (pixels.is_rgb or pixels.has_palette)

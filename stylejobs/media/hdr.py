@@ -24,8 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-PQ, HLG = 16, 18  # H.273 codes of the transfer functions
-NAMES = {PQ: "PQ", HLG: "HLG"}
+from stylejobs.media.colour import PQ
 
 _SOURCE_PEAK, _SDR_PEAK = 1000.0, 203.0  # nits
 _GAMMA = 2.4

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylejobs.media.decode import read_frames
-from stylejobs.media.hdr import cube
 from stylejobs.media.manifest import Colour, Manifest, VideoTrack
 
 if TYPE_CHECKING:
@@ -119,6 +118,8 @@ def _colour_filters(pixel_format: str, track: VideoTrack) -> list[Filter]:
         if _PLAIN_FORMATS.get(pixel_format, pixel_format) == wanted:
             return []
         return [_scale(colour, colour), ("format", {"pix_fmts": wanted})]
+    from stylejobs.media.hdr import cube
+
     table = cube(track.hdr.transfer, track.hdr.primaries)
     return [
         _scale(track.hdr, track.hdr),

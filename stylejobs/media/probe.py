@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from stylejobs.media import hdr
 from stylejobs.media.audio import audio_suffix, fitting_suffixes
-from stylejobs.media.colour import SDR, colour_of
+from stylejobs.media.colour import HDR_NAMES, SDR, colour_of
 from stylejobs.media.container import open_media, video_stream
 from stylejobs.media.errors import UnusableMedia, encrypted
 from stylejobs.media.frame_index import FrameIndex, frame_index
@@ -134,7 +133,7 @@ def _video_track(
     width, height = first.width, first.height
     ratio = _pixel_shape(stream.sample_aspect_ratio)
     colour = colour_of(stream.codec_context, height)
-    is_hdr = colour.transfer in hdr.NAMES
+    is_hdr = colour.transfer in HDR_NAMES
     fields = stream.codec_context.field_order in _FIELD_ORDERS
     if colour.transfer == _UNSPECIFIED and "DOVI_METADATA" in _side_data(first):
         # Profile 5: its pictures are IPT, which only a Dolby Vision decoder turns into colours.
@@ -144,7 +143,7 @@ def _video_track(
         )
     if is_hdr and limits.hdr == "refuse":
         raise UnusableMedia(
-            f"The video is HDR ({hdr.NAMES[colour.transfer]}), which cannot be painted.",
+            f"The video is HDR ({HDR_NAMES[colour.transfer]}), which cannot be painted.",
             "Export it as SDR (BT.709) and upload that.",
         )
     if swaps_sides(matrix):
@@ -210,7 +209,7 @@ def _picture_notes(
             " left out, as players do."
         )
     if track.hdr:
-        yield f"HDR ({hdr.NAMES[track.hdr.transfer]}): tone-mapped to SDR (BT.709)."
+        yield f"HDR ({HDR_NAMES[track.hdr.transfer]}): tone-mapped to SDR (BT.709)."
 
 
 def _notes(container: av.container.InputContainer, kept: Collection[int]) -> Iterator[str]:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylejobs.media.colour import SDR, to_rgb
+from stylejobs.media.colour import HLG, PQ, SDR, to_rgb
 from stylejobs.media.decode import read_frames
 from stylejobs.media.errors import UnusableMedia
-from stylejobs.media.hdr import HLG, PQ, to_sdr
+from stylejobs.media.hdr import to_sdr
 from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.media.verify import compare

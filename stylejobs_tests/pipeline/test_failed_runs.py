@@ -14,8 +14,8 @@ from dagster import (
 )
 
 from stylejobs.assets.labels import UPLOAD_ETAG
-from stylejobs.failed_runs import failures
 from stylejobs.resources import StudioResource
+from stylejobs.sensors.failed_runs import failures
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.parts import commit_part
 from stylejobs_tests.pipeline.desk import Desk

@@ -17,10 +17,10 @@ from dagster import (
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from stylejobs.alert_sensors import failure_alerts, inbox_alerts
 from stylejobs.resources import StudioResource
+from stylejobs.sensors.alerts import failure_alerts, inbox_alerts
+from stylejobs.sensors.telemetry import Reported, report_refused, report_runs
 from stylejobs.telemetry import Telemetry
-from stylejobs.telemetry_sensor import Reported, report_refused, report_runs
 from stylejobs_tests.operate.receiver import Receiver, receiving
 from stylejobs_tests.pipeline.desk import Desk
 
