@@ -18,5 +18,5 @@ def shard_groups(settings: Settings, manifest: Manifest | None) -> list[range]:
         worth = manifest.frame_count // max(1, settings.frames_per_run)
     needed = -(-filled // settings.shards_per_run)
     runs = max(needed, min(settings.scoring_machines, filled, worth))
-    starts = [n * filled // runs for n in range(runs)]
+    starts = [-(-n * filled // runs) for n in range(runs)]
     return [range(*ends) for ends in zip(starts, [*starts[1:], settings.shards], strict=True)]

@@ -50,8 +50,8 @@ def test_no_run_has_more_shards_than_it_may(
     manifest_of: Callable[[int, Settings], Manifest],
 ) -> None:
     settings = Settings(shards=8, shards_per_run=3)
-    assert sizes(shard_groups(settings, manifest_of(10_000, settings))) == [2, 3, 3]
-    assert sizes(shard_groups(settings, None)) == [2, 3, 3]
+    assert sizes(shard_groups(settings, manifest_of(10_000, settings))) == [3, 3, 2]
+    assert sizes(shard_groups(settings, None)) == [3, 3, 2]
 
 
 def test_unless_told_otherwise_one_run_paints_all() -> None:

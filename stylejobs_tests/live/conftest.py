@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from stylejobs.config import Settings
 from stylejobs.demo import dagster_running
+from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import Clip
 from stylejobs.studio import Studio
 from stylejobs_tests.operate.receiver import Receiver, receiving
@@ -94,7 +94,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, style_file: Path) -> Iterator
         patch.chdir(ROOT)
         dev = ("dagster", "dev", "-h", "127.0.0.1", "-p", str(port))
         with dagster_running(folder / "dagster.log", *dev) as process:
-            live = Live(f"http://127.0.0.1:{port}", Studio(Settings.from_environment()), webhook)
+            live = Live(f"http://127.0.0.1:{port}", StudioResource().get(), webhook)
 
             def answers() -> bool:
                 assert process.poll() is None, (folder / "dagster.log").read_text()[-3000:]

@@ -14,7 +14,7 @@ from dagster import (
     RunRequest,
     build_run_status_sensor_context,
 )
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from stylejobs.by_hand import REQUESTED_BY, start_requested
 from stylejobs.definitions import defs
@@ -89,7 +89,7 @@ def test_a_field_that_is_missing_is_found_before_the_run(desk: Desk) -> None:
 def test_another_style_paints_a_copy_and_leaves_the_first(
     desk: Desk, clip: Clips, video: Clip
 ) -> None:
-    save_file(random_weights(seed=1), desk.studio.store.root / "styles" / "other.safetensors")
+    desk.studio.store.write("styles/other.safetensors", save(random_weights(seed=1)))
     first = desk.paint(video)
     call = ("repaint_with_another_style", "copy_upload")
     assert ask(desk, *call, video=video.key, style="other").success
@@ -107,7 +107,7 @@ def test_new_weights_repaint_what_is_not_painted_with_them(
     call = ("repaint_with_new_weights", "find_outdated")
     desk.paint(video)
     assert started(desk, ask(desk, *call, style=STYLE)) == []
-    save_file(random_weights(seed=1), desk.studio.store.root / "styles" / f"{STYLE}.safetensors")
+    desk.studio.store.write(f"styles/{STYLE}.safetensors", save(random_weights(seed=1)))
     requests = started(desk, ask(desk, *call, style=STYLE))
     assert [r.job_name for r in requests] == ["prepare", "paint"]
     desk.paint(video)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -158,6 +159,7 @@ class TestSensor:
             desk.tick()
             if desk.requests:
                 break
+            time.sleep(0.1)  # the message comes back when its time is up
         assert [r.run_key for r in desk.requests] == lost
 
     def test_what_nobody_can_use_ends_in_the_poison_queue_with_the_reason(

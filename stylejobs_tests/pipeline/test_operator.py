@@ -169,7 +169,7 @@ def test_logs_are_json_where_the_instance_says_so(
     (home / "dagster.yaml").write_text((ROOT / "deploy" / "json-logs.yaml").read_text())
     with DagsterInstance.from_config(str(home)) as instance:
         instance.add_dynamic_partitions("clips", [video.key])
-        Desk(desk.studio, instance).run("paint", video, (0, 0), tags=request.tags)
+        Desk(desk.studio, instance, tmp_path).run("paint", video, (0, 0), tags=request.tags)
     lines = [json.loads(x) for x in capfd.readouterr().out.splitlines() if x.startswith("{")]
     (progress,) = [line for line in lines if "1 of 1 frames" in line["message"]]
     assert (progress["step"], progress["job"]) == ("styled_frames", "paint")

@@ -92,6 +92,7 @@ def test_a_growing_upload_is_left_until_it_rests(
     assert list(desk.studio.store.list("rejected")) == []
 
 
+@pytest.mark.usefixtures("studio_root")  # a blob is visible when it is complete
 def test_a_complete_upload_waits_for_one_settling_time_and_for_no_second_tick(
     desk: Desk, clip: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
