@@ -188,8 +188,8 @@ _PICTURES = {
 
 def _with_pictures(out: Path, codec: str) -> Path:
     """A video with subtitles that are pictures; made by hand: ffmpeg draws no text."""
-    run_ffmpeg(pattern(), tone(), out=out.with_suffix(".mp4"), **_VIDEO)
-    with av.open(out.with_suffix(".mp4")) as source, av.open(out, "w") as target:
+    plain = run_ffmpeg(pattern(), tone(), out=out.with_name("plain.mp4"), **_VIDEO)
+    with av.open(plain) as source, av.open(out, "w") as target:
         copies = {s.index: target.add_stream_from_template(s, opaque=True) for s in source.streams}
         text = target.add_mux_stream(codec)
         text.time_base = copies[0].time_base
