@@ -114,10 +114,9 @@ def _rounded(wide: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
     for plane, offset in zip(wide.planes, (128, 257, 257), strict=True):
         samples = np.frombuffer(bytes(plane), "<u2").reshape(plane.height, -1)[:, : plane.width]
         narrow = np.minimum((samples.astype(np.uint32) + offset) // 257, 255)
-        rows.append(narrow.astype(np.uint8).reshape(-1, wide.width))
-    if pixel_format == "yuv444p":
-        return av.VideoFrame.from_ndarray(np.stack(rows), format=pixel_format)
-    return av.VideoFrame.from_ndarray(np.concatenate(rows), format=pixel_format)
+        rows.append(narrow.astype(np.uint8).ravel())
+    shape = (3, wide.height, wide.width) if pixel_format == "yuv444p" else (-1, wide.width)
+    return av.VideoFrame.from_ndarray(np.concatenate(rows).reshape(shape), format=pixel_format)
 
 
 class _OfThread(threading.local):

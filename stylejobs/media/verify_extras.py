@@ -30,6 +30,7 @@ _MP4_TAGS = _MOV_TAGS | {
     *("lyrics", "grouping", "keywords"),
 }
 # To the second, since 1904, when MP4's clock starts.
+_NO_DATE = "1970-01-01T00:00"  # a clock that was never set; MP4 does not keep it
 _DATE = re.compile(r"(?!190[0-4])(19|20)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
@@ -130,7 +131,8 @@ def tag_differences(source: Path, result: Path) -> Iterator[str]:
 def _tags(path: Path) -> dict[str, str]:
     with open_media(path) as container:
         tags = {name.lower(): value for name, value in container.metadata.items() if value}
-    if date := _DATE.match(tags.pop("creation_time", "")):
+    date = _DATE.match(tags.pop("creation_time", ""))
+    if date and not date[0].startswith(_NO_DATE):
         tags["creation_time"] = date[0]
     return tags
 

@@ -188,3 +188,15 @@ def test_normalising_a_plain_video_costs_nothing(clip: Callable[[str], Path]) ->
     frames = list(read_frames(clip("cfr.mp4"), manifest, manifest.pts))
     for before, after in zip(frames, normalise(frames, manifest.video), strict=True):
         assert after is before
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 6), (4, 2), (16, 32)])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv444p"])
+def test_small_full_range_pictures_are_encoded_too(
+    height: int, width: int, pixel_format: str
+) -> None:
+    kind = colour("bt601", True)
+    picture = np.full((height, width, 3), (200, 100, 50), np.uint8)
+    back = to_rgb(from_rgb(picture, kind, pixel_format), kind)
+    assert back.shape == picture.shape
+    assert np.abs(back.astype(int) - picture).max() <= 2
