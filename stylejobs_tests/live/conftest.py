@@ -74,7 +74,7 @@ def until(happened: Callable[[], object], what: str) -> None:
         time.sleep(0.5)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its settings must not outlive these tests
 def live(tmp_path_factory: pytest.TempPathFactory, style_file: Path) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("live")
     home, store = folder / "home", folder / "store"

@@ -101,10 +101,13 @@ def test_scoring_alone_runs_on_gpu_nodes_and_evicted_shards_alone_are_scored_on(
     def scoring_pods() -> list[Pod]:
         return [p for p in live.cluster.pods.values() if gpus_of(p.spec)]
 
-    def segments(pod: Pod) -> dict[str, str]:
+    def first_shard(pod: Pod) -> int:
         run = live.desk.instance.get_run_by_id(pod.run_id)
         assert run
-        first = int(run.tags["dagster/asset_partition_range_start"][-2:])
+        return int(run.tags["dagster/asset_partition_range_start"][-2:])
+
+    def segments(pod: Pod) -> dict[str, str]:
+        first = first_shard(pod)
         return {
             o.path: o.etag
             for o in store.list(f"work/{video.key}")
@@ -116,8 +119,10 @@ def test_scoring_alone_runs_on_gpu_nodes_and_evicted_shards_alone_are_scored_on(
     for how in (signal.SIGKILL, signal.SIGTERM):
 
         def half_done() -> Pod | None:
-            running = [p for p in scoring_pods() if p.phase == "Running" and p.name not in kept]
-            return next((pod for pod in running if segments(pod)), None)
+            lost = {first_shard(live.cluster.pods[name]) for name in kept}
+            running = [p for p in scoring_pods() if p.phase == "Running"]
+            others = (pod for pod in running if first_shard(pod) not in lost)
+            return next((pod for pod in others if segments(pod)), None)
 
         until(half_done, "the first segment of a shard")
         victim = half_done()
