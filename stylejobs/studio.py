@@ -291,10 +291,8 @@ def manifest_version(settings: Settings) -> str:
 
 
 @lru_cache(maxsize=256)
-def _digest(store: Store | None, path: str, etag: str) -> str:
-    """SHA-256 of a file, in the store or of the package, kept while its etag stays the same."""
+def _digest(store: Store, path: str, etag: str) -> str:
+    """SHA-256 of a file in the store, kept while its etag stays the same."""
     del etag  # it is only here to be part of the cache's key
-    if store is None:
-        return file_digest(Path(path))
     with store.open_local(path) as file:
         return file_digest(file)
