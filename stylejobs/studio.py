@@ -28,6 +28,7 @@ from stylejobs.scoring.weights import (
     file_digest,
     load_weights,
     shipped_styles,
+    style_digest,
 )
 from stylejobs.storage.clips import INBOX, STYLES, WORK, Clip, Workplace, version_of
 from stylejobs.storage.store import Store, StoredObject, StoreError
@@ -199,7 +200,9 @@ class Studio:
         """What videos can be painted with, by name: the models of the settings, the store's
         ``styles/``, the shipped styles; an earlier one hides a later one of the same name.
         """
-        found: dict[str, Path | StoredObject | Model] = dict(shipped_styles())
+        found: dict[str, Path | StoredObject | Model] = dict(
+            shipped_styles(self.settings.network)
+        )
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
@@ -241,7 +244,7 @@ class Studio:
                 check_size(weights.path, weights.size)  # before it is fetched
                 source, digest = weights.path, _digest(self.store, weights.path, weights.etag)
             case _:
-                source, digest = weights, file_digest(weights)
+                source, digest = weights, style_digest(weights)
         version = version_of(PAINT_VERSION, digest, self.settings.encoder)
         return Recipe(style, f"{style}-{version}", source)
 

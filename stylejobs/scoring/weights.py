@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stylejobs.scoring import cache
 from stylejobs.scoring.errors import UnusableModel
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 SHIPPED = Path(__file__).parents[1] / "styles"
+# Of a shipped network: what its styles share. Their own files hold the rest.
+CONVOLUTIONS = "convolutions.safetensors"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 MAX_BYTES = 64 * 2**20
 
 _BLOCKS = 5
 # Statistics that old versions of torch stored and that instance normalisation never used.
 _LEGACY = ("running_mean", "running_var", "num_batches_tracked")
+
+
+# The shipped networks: half the published width for CPUs, the published one for GPUs.
+Network = Literal["lean", "full"]
 
 
 class UnusableStyle(UnusableModel):
@@ -49,9 +55,26 @@ class StyleWeights:
         return len(self.tensors["conv1.conv2d.bias"])
 
 
-def shipped_styles() -> dict[str, Path]:
-    """The styles that come with the package, by name."""
-    return {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
+def shipped_styles(network: Network = "lean") -> dict[str, Path]:
+    """The styles that come with the package, by name.
+
+    Each file holds a style's scale and shift in every instance normalisation; the convolutions
+    lie beside it, once for all styles of a network (Dumoulin et al. 2017).
+    """
+    files = sorted((SHIPPED / network).glob("*.safetensors"))
+    return {file.stem: file for file in files if file.name != CONVOLUTIONS}
+
+
+def style_digest(path: Path) -> str:
+    """SHA-256 of all that a style's file stands for, hexadecimal."""
+    if not _is_shipped(path):
+        return file_digest(path)
+    parts = file_digest(path) + file_digest(path.with_name(CONVOLUTIONS))
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _is_shipped(path: Path) -> bool:
+    return path.parent.parent == SHIPPED
 
 
 def file_digest(path: Path) -> str:
@@ -86,8 +109,10 @@ def load_weights(path: Path) -> StyleWeights:
     check_size(path.name, path.stat().st_size)
     if path.suffix == ".safetensors":
         tensors, about = _read_safetensors(path)
+        if _is_shipped(path):
+            tensors |= _read_safetensors(path.with_name(CONVOLUTIONS))[0]
         _check(path, tensors)
-        return StyleWeights(path.stem, tensors, file_digest(path), about)
+        return StyleWeights(path.stem, tensors, style_digest(path), about)
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     tensors = _read_checkpoint(path, content, digest)

@@ -77,9 +77,14 @@ def content_loss(painted: list[Tensor], source: list[Tensor]) -> Tensor:
     return functional.mse_loss(painted[_CONTENT_TAP].float(), source[_CONTENT_TAP].float())
 
 
-def style_loss(painted: list[Tensor], painting_grams: list[Tensor]) -> Tensor:
+def style_losses(painted: list[Tensor], painting_grams: list[Tensor]) -> Tensor:
+    """Mean squared difference of the Gram matrices at each tap, (4,).
+
+    Args:
+        painting_grams: (C, C), or (N, C, C) for paintings of their own for each of N pictures.
+    """
     losses = [
         functional.mse_loss(gram_matrix(features), gram.expand(len(features), -1, -1))
         for features, gram in zip(painted, painting_grams, strict=True)
     ]
-    return torch.stack(losses).sum()
+    return torch.stack(losses)

@@ -1,30 +1,31 @@
-"""The training loop: one painting in, one style file out."""
+"""The training loop: paintings and photos in, a family of styles out."""
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from stylejobs.scoring.network import TransformerNet
+from stylejobs.training.conditional import ConditionalNet
 from stylejobs.training.perceptual import (
     VGG16Features,
     content_loss,
     gram_matrix,
-    style_loss,
+    style_losses,
 )
+from stylejobs.training.photos import photo_crops, scaled_to, to_tensor
 
-# The gradient through a stack of instance norms overflows on a crop of one single colour.
-_FLATTEST_CROP = 4.0
-_PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+SAVE_EVERY = 100
+# Iterations that the weights are averaged over: that takes the noise of small batches out.
+_AVERAGE_OVER = 500
 
 
 @dataclass(frozen=True)
@@ -33,160 +34,218 @@ class TrainingSettings:
 
     Attributes:
         width: channels of the network's first layer (32 as published, 16 for CPUs).
+        batch: crops an iteration.
         crop: side of the square training crops, pixels.
         painting_side: the painting's shorter side, pixels; it sets the size of the strokes.
-        steadiness_weight: weight of the noise-stability loss, which makes the network answer
-            alike to frames that differ by noise only, and so steadier in time.
+        deep_style_weight: how much more the Gram matrix of relu4_3 counts than the others: it
+            holds the large forms, and by itself weighs next to nothing.
+        steadiness_weight: of the difference between the painting of a crop and that of the same
+            crop moved by a few pixels and with noise, which is what flickers in a video.
+        noise: standard deviation of that noise, of 255.
+        shift: pixels that the crop is moved by, at most.
+        patience: stop when the losses of so many iterations are no better than those of as many
+            before; 0 never stops early.
     """
 
     width: int = 16
     iterations: int = 3000
     batch: int = 2
-    crop: int = 224
-    painting_side: int = 384
+    crop: int = 192
+    painting_side: int = 512
     learning_rate: float = 1e-3
     content_weight: float = 1e5
     style_weight: float = 1e10
-    variation_weight: float = 1e-1
-    steadiness_weight: float = 10.0
+    deep_style_weight: float = 10.0
+    steadiness_weight: float = 1e7
+    noise: float = 4.0
+    shift: int = 3
+    patience: int = 0
     seed: int = 0
 
 
-def train_style(
-    painting: Path,
-    photos: Path,
-    vgg_weights: Path | None,
-    checkpoint: Path,
-    settings: TrainingSettings,
-    on_progress: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
-) -> dict[str, Tensor]:
-    """Train a network to paint like ``painting``; return its weights in fp32.
+@dataclass
+class Progress:
+    """How far a training is.
 
-    The state is saved to ``checkpoint`` every 100 iterations and picked up from there, so a
-    killed training goes on where it was.
-
-    Raises:
-        FileNotFoundError: ``photos`` holds no picture.
+    Attributes:
+        step: iterations done.
+        losses: of each iteration so far, weighted as they are added up, by their names.
     """
-    torch.manual_seed(settings.seed)
-    vgg = VGG16Features(vgg_weights).eval()
-    vgg.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    grams = _painting_grams(vgg, painting, settings.painting_side)
-    net = TransformerNet(settings.width)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(net.parameters(), settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-        optimiser, settings.iterations, eta_min=settings.learning_rate / 20
-    )
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["step"]
 
-    crops = photo_crops(photos, settings.crop, random.Random(settings.seed + first))
-    for step in range(first, settings.iterations):
-        batch = torch.stack([next(crops) for _ in range(settings.batch)])
-        losses = _losses(net, vgg, grams, batch, settings)
-        optimiser.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimiser.step()
-        schedule.step()
-        on_progress(step + 1, {name: float(loss.detach()) for name, loss in losses.items()})
-        if (step + 1) % 100 == 0 or step + 1 == settings.iterations:
-            state = {
-                "net": net.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
-                "step": step + 1,
-            }
-            partial = checkpoint.with_suffix(".partial")
-            torch.save(state, partial)
-            partial.replace(checkpoint)
-    return {name: value.float() for name, value in net.state_dict().items()}
+    step: int = 0
+    losses: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        self.step += 1
+        for name, loss in losses.items():
+            self.losses.setdefault(name, []).append(loss)
+
+    def recent(self, count: int = SAVE_EVERY) -> dict[str, float]:
+        """The mean of each loss over the last iterations."""
+        return {name: float(np.mean(values[-count:])) for name, values in self.losses.items()}
+
+    def is_stuck(self, patience: int) -> bool:
+        """Whether the last ``patience`` iterations were no better than those before."""
+        if not patience or self.step < 2 * patience:
+            return False
+        total = np.sum(list(self.losses.values()), axis=0)
+        return bool(total[-patience:].mean() > 0.995 * total[-2 * patience : -patience].mean())
 
 
-def _losses(
-    net: TransformerNet,
-    vgg: VGG16Features,
-    grams: list[Tensor],
-    photos: Tensor,
-    settings: TrainingSettings,
-) -> dict[str, Tensor]:
-    photos = photos.to(memory_format=torch.channels_last)
-    noisy = photos + torch.randn_like(photos) * 6.0
-    with torch.autocast("cpu", torch.bfloat16):
-        painted, painted_noisy = net(torch.cat([photos, noisy])).chunk(2)
-        painted_features = vgg(painted)
-        with torch.no_grad():
-            photo_features = vgg(photos)
-    painted = painted.float() / 255
-    return {
-        "content": settings.content_weight * content_loss(painted_features, photo_features),
-        "style": settings.style_weight * style_loss(painted_features, grams),
-        "variation": settings.variation_weight * _total_variation(painted) * 1e5,
-        "steadiness": settings.steadiness_weight
-        * 1e4
-        * functional.mse_loss(painted_noisy.float() / 255, painted),
-    }
+class Training:
+    """A family of styles in the making.
+
+    Args:
+        paintings: of each style, (H, W, 3) uint8 RGB.
+        photos: content pictures, alike.
+        vgg: VGG16's features, frozen.
+        checkpoint: file that the state is saved to every `SAVE_EVERY` iterations, and picked up
+            from, so a killed training goes on where it was.
+        start: weights to begin with, of plain networks that share their convolutions, by style.
+        only_norms: train what belongs to the styles alone; the convolutions stay as they are.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(
+        self,
+        paintings: Mapping[str, np.ndarray],
+        photos: Sequence[np.ndarray],
+        vgg: VGG16Features,
+        checkpoint: Path,
+        settings: TrainingSettings,
+        start: Mapping[str, Mapping[str, Tensor]] | None = None,
+        only_norms: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.checkpoint = checkpoint
+        self.progress = Progress()
+        self._device = device
+        self._vgg = vgg.to(device)
+        self._photos = photos
+        self.net = ConditionalNet(list(paintings), settings.width)
+        if start:
+            self.net.start_from(start)
+        self.net.to(device)
+        if only_norms:
+            self.net.requires_grad_(False)
+            for parameter in self.net.norm_parameters():
+                parameter.requires_grad_(True)
+        trained = [p for p in self.net.parameters() if p.requires_grad]
+        self._optimiser = torch.optim.Adam(trained, settings.learning_rate)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser,
+            settings.learning_rate,
+            settings.iterations,
+            pct_start=0.03,
+            final_div_factor=2,
+        )
+        self._average = torch.optim.swa_utils.AveragedModel(
+            self.net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / _AVERAGE_OVER)
+        )
+        # Only fp16 needs its gradients scaled; with bf16 and fp32 this does nothing.
+        self._precision = _precision(device)
+        self._scaler = torch.amp.GradScaler(device, enabled=self._precision == torch.float16)
+        self._grams = _grams(self._vgg, paintings, settings.painting_side, device)
+        if checkpoint.exists():
+            self._load()
+
+    def run(self, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
+        """Train to the end, or until it gets no better."""
+        settings, progress = self.settings, self.progress
+        choose = random.Random(settings.seed + progress.step)
+        crops = photo_crops(self._photos, settings.crop + settings.shift, choose)
+        styles = cycle(range(len(self.net.styles)))
+        while progress.step < settings.iterations and not progress.is_stuck(settings.patience):
+            photos = torch.stack([next(crops) for _ in range(settings.batch)])
+            chosen = torch.tensor([next(styles) for _ in range(settings.batch)])
+            losses = self._losses(photos.to(self._device), chosen.to(self._device), choose)
+            self._optimiser.zero_grad()
+            self._scaler.scale(torch.stack(list(losses.values())).sum()).backward()
+            self._scaler.step(self._optimiser)
+            self._scaler.update()
+            self._schedule.step()
+            self._average.update_parameters(self.net)
+            progress.add({name: float(loss.detach()) for name, loss in losses.items()})
+            on_progress(progress)
+            if progress.step % SAVE_EVERY == 0:
+                self.save()
+        self.save()
+
+    def weights(self) -> dict[str, dict[str, Tensor]]:
+        """Weights of a plain `TransformerNet` for each style, averaged over the last steps."""
+        net: ConditionalNet = self._average.module
+        return {style: net.weights_of(style) for style in net.styles}
+
+    def save(self) -> None:
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save({**state, "losses": self.progress.losses, "step": self.progress.step}, partial)
+        partial.replace(self.checkpoint)
+
+    def _load(self) -> None:
+        state = torch.load(self.checkpoint, map_location=self._device, weights_only=True)
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.progress = Progress(state["step"], state["losses"])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "net": self.net,
+            "average": self._average,
+            "optimiser": self._optimiser,
+            "schedule": self._schedule,
+            "scaler": self._scaler,
+        }
+
+    def _losses(self, larger: Tensor, chosen: Tensor, choose: random.Random) -> dict[str, Tensor]:
+        """The weighted losses of a batch.
+
+        Args:
+            larger: (N, 3, crop + shift, crop + shift): what the crop can be moved in.
+        """
+        settings = self.settings
+        left, top = choose.randint(0, settings.shift), choose.randint(0, settings.shift)
+        side = settings.crop
+        photos = larger[..., :side, :side]
+        moved = larger[..., top : top + side, left : left + side]
+        moved = moved + torch.randn_like(moved) * settings.noise
+        with torch.autocast(
+            self._device, self._precision, enabled=self._precision != torch.float32
+        ):
+            both = self.net(torch.cat([photos, moved]), torch.cat([chosen, chosen]))
+            painted, painted_moved = both.chunk(2)
+            features = self._vgg(painted)
+            with torch.no_grad():
+                photo_features = self._vgg(photos)
+        layers = style_losses(features, [gram[chosen] for gram in self._grams])
+        difference = functional.mse_loss(
+            painted[..., top:, left:].float() / 255,
+            painted_moved[..., : side - top, : side - left].float() / 255,
+        )
+        return {
+            "content": settings.content_weight * content_loss(features, photo_features),
+            "style": settings.style_weight * layers[:-1].sum(),
+            "deep style": settings.style_weight * settings.deep_style_weight * layers[-1],
+            "steadiness": settings.steadiness_weight * difference,
+        }
 
 
-def _total_variation(x: Tensor) -> Tensor:
-    return (x[..., 1:, :] - x[..., :-1, :]).pow(2).mean() + (x[..., :, 1:] - x[..., :, :-1]).pow(
-        2
-    ).mean()
+def _precision(device: str) -> torch.dtype:
+    """What to compute in: half precision where the device has it."""
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
-def _painting_grams(vgg: VGG16Features, painting: Path, side: int) -> list[Tensor]:
-    with Image.open(painting) as file:
-        picture = file.convert("RGB")
-    scale = side / min(picture.size)
-    size = (round(picture.width * scale), round(picture.height * scale))
-    pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS), dtype=np.float32)
+def _grams(
+    vgg: VGG16Features, paintings: Mapping[str, np.ndarray], side: int, device: str
+) -> list[Tensor]:
+    """The Gram matrices of each tap, (styles, C, C)."""
     with torch.no_grad():
-        return [gram_matrix(features) for features in vgg(_to_tensor(pixels).unsqueeze(0))]
-
-
-def photo_crops(folder: Path, side: int, choose: random.Random) -> Iterator[Tensor]:
-    """Endless random square crops, (3, side, side) float RGB 0 to 255, mirrored half the time.
-
-    The photos are kept in memory at 1.0 to 1.6 times the crop's side.
-    """
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in _PHOTO_SUFFIXES)
-    if not files:
-        raise FileNotFoundError(f"no photos (*.jpg, *.png, *.webp) in {folder}")
-    photos = []
-    for file in files:
-        with Image.open(file) as opened:
-            picture = opened.convert("RGB")
-        scale = side * choose.uniform(1.0, 1.6) / min(picture.size)
-        size = (max(side, round(picture.width * scale)), max(side, round(picture.height * scale)))
-        photos.append(np.asarray(picture.resize(size, Image.Resampling.LANCZOS)))
-    while True:
-        photo = choose.choice(photos)
-        top = choose.randint(0, photo.shape[0] - side)
-        left = choose.randint(0, photo.shape[1] - side)
-        crop = photo[top : top + side, left : left + side]
-        if crop.std() < _FLATTEST_CROP:
-            continue
-        if choose.random() < 0.5:
-            crop = crop[:, ::-1]
-        yield _to_tensor(crop.astype(np.float32))
-
-
-def _to_tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
-
-
-def save_style(
-    weights: dict[str, Tensor], path: Path, settings: TrainingSettings, about: dict[str, str]
-) -> None:
-    """Write ``weights`` as fp16 safetensors with ``about`` (title, artist, …) as metadata."""
-    from safetensors.torch import save_file
-
-    metadata = {**about, "training": json.dumps(asdict(settings))}
-    partial = path.with_suffix(".partial")
-    save_file({k: v.half().contiguous() for k, v in weights.items()}, partial, metadata)
-    partial.replace(path)
+        every = [
+            [gram_matrix(f) for f in vgg(to_tensor(scaled_to(painting, side))[None].to(device))]
+            for painting in paintings.values()
+        ]
+    return [torch.cat(tap) for tap in zip(*every, strict=True)]

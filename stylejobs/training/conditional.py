@@ -1,0 +1,95 @@
+"""One network, many styles: conditional instance normalisation (Dumoulin et al. 2017).
+
+All styles share the convolutions of a `TransformerNet`; each has its own scale and shift in every
+instance normalisation, 3,200 numbers at the published width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stylejobs.scoring.network import TransformerNet
+
+
+class ConditionalInstanceNorm2d(nn.Module):
+    """Instance normalisation whose scale and shift are a style's.
+
+    Attributes:
+        chosen: (N,) the style of each picture of the next batch.
+    """
+
+    chosen: Tensor
+
+    def __init__(self, channels: int, styles: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(styles, channels))
+        self.bias = nn.Parameter(torch.zeros(styles, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # In the precision of x: fp32 here would make all that follows fp32, under autocast too.
+        scale = self.weight[self.chosen, :, None, None].to(x.dtype)
+        shift = self.bias[self.chosen, :, None, None].to(x.dtype)
+        return functional.instance_norm(x) * scale + shift
+
+
+class ConditionalNet(nn.Module):
+    """A `TransformerNet` that paints each picture of a batch in a style of its own.
+
+    Args:
+        styles: their names; a picture's style is given by its place among them.
+        width: see `TransformerNet`.
+    """
+
+    def __init__(self, styles: Sequence[str], width: int) -> None:
+        super().__init__()
+        self.styles = list(styles)
+        self.width = width
+        self.net = TransformerNet(width)
+        self._norms: list[ConditionalInstanceNorm2d] = []
+        for parent in list(self.net.modules()):
+            for name, layer in list(parent.named_children()):
+                if isinstance(layer, nn.InstanceNorm2d):
+                    norm = ConditionalInstanceNorm2d(layer.num_features, len(self.styles))
+                    setattr(parent, name, norm)
+                    self._norms.append(norm)
+
+    def forward(self, x: Tensor, chosen: Tensor) -> Tensor:
+        """Paint (N, 3, H, W) float RGB, 0 to 255, in the styles ``chosen``, (N,) int64."""
+        for norm in self._norms:
+            norm.chosen = chosen
+        return self.net(x)
+
+    def norm_parameters(self) -> list[nn.Parameter]:
+        """What belongs to the styles; the rest is shared."""
+        return [parameter for norm in self._norms for parameter in (norm.weight, norm.bias)]
+
+    def weights_of(self, style: str) -> dict[str, Tensor]:
+        """The weights of a plain `TransformerNet` that paints like ``style``, fp32."""
+        n = self.styles.index(style)
+        norms = {id(parameter) for parameter in self.norm_parameters()}
+        return {
+            name: (value[n] if id(value) in norms else value).detach().float().clone()
+            for name, value in self.net.named_parameters()
+        }
+
+    def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take over the weights of plain networks that share their convolutions.
+
+        Args:
+            weights: of one network a style; a style that is not among them begins as the mean of
+                those that are.
+        """
+        every = list(weights.values())
+        norms = {id(parameter) for parameter in self.norm_parameters()}
+        with torch.no_grad():
+            for name, value in self.net.named_parameters():
+                if id(value) not in norms:
+                    value.copy_(every[0][name])
+                    continue
+                mean = torch.stack([one[name].float() for one in every]).mean(0)
+                for n, style in enumerate(self.styles):
+                    value[n] = weights[style][name] if style in weights else mean
