@@ -118,6 +118,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--json", action="store_true", help="print JSON, for machines")
     bench.set_defaults(command=_bench)
+
+    train = commands.add_parser("train", help="make a style from a painting")
+    train.add_argument("painting", type=Path, metavar="PAINTING", help="a picture of it")
+    train.add_argument("--name", help="of the style (default: the picture's)")
+    train.add_argument("--out", type=Path, help="file to write (default: NAME.safetensors)")
+    train.add_argument(
+        "--whole-network",
+        action="store_true",
+        help="train all of the network, not only what belongs to the style: slower",
+    )
+    train.add_argument(
+        "--iterations", type=_positive, default=600, metavar="N", help="at most (default: 600)"
+    )
+    for about in ("title", "artist", "year"):
+        train.add_argument(f"--{about}", default="", help="of the painting, for the style's card")
+    _add_learning(train)
+    train.set_defaults(command=_train)
+
+    evaluate = commands.add_parser("evaluate", help="measure styles on photos and on a clip")
+    evaluate.add_argument("styles", nargs="+", metavar="STYLE", help="names or files")
+    evaluate.add_argument("--painting", type=Path, help="for the style loss")
+    evaluate.add_argument("--clip", type=Path, help="(default: the shipped sample)")
+    evaluate.add_argument("--out", type=Path, help="folder for contact sheets")
+    evaluate.add_argument("--json", action="store_true", help="print JSON, for machines")
+    _add_learning(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
     doctor = commands.add_parser("doctor", help="check this installation and say what to do")
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(command=_doctor)
@@ -127,6 +154,28 @@ def _parser() -> argparse.ArgumentParser:
 def _add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--backend", choices=["auto", "openvino", "torch"], default="auto")
+
+
+def _add_learning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--photos", type=Path, metavar="FOLDER", help="(default: frames of the shipped sample)"
+    )
+    parser.add_argument(
+        "--vgg", type=Path, metavar="FILE", help="VGG16's weights (default: torchvision's)"
+    )
+    parser.add_argument(
+        "--painting-side",
+        type=_positive,
+        default=512,
+        metavar="PIXELS",
+        help="the painting's shorter side, which sets the size of the strokes (default: 512)",
+    )
+    parser.add_argument(
+        "--network",
+        choices=["lean", "full"],
+        default="lean",
+        help="the shipped network to use: for CPUs, or for GPUs (default: lean)",
+    )
 
 
 def _positive(text: str) -> int:
@@ -143,8 +192,9 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
     from stylejobs.media.errors import FramesMismatch, UnusableMedia
     from stylejobs.scoring.errors import UnusableModel
     from stylejobs.scoring.weights import UnusableStyle
+    from stylejobs.training.errors import UnusablePicture
 
-    if isinstance(error, CannotDo):
+    if isinstance(error, CannotDo | UnusablePicture):
         return str(error)
     if isinstance(error, UnusableMedia):
         return f"{arguments.source}: {error.reason} {error.remedy}"
@@ -206,6 +256,18 @@ def _bench(arguments: argparse.Namespace) -> int:
         raise CannotDo(f"The benchmark failed: {error}") from None
     print(json.dumps(asdict(figures), indent=2) if arguments.json else report(figures))
     return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from stylejobs.training import commands
+
+    return commands.train(arguments)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from stylejobs.training import commands
+
+    return commands.evaluate(arguments)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

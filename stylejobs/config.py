@@ -13,6 +13,7 @@ from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
 from stylejobs.media.probe import HdrRule, Limits
 from stylejobs.scoring.backends import Backend, Device
 from stylejobs.scoring.models import Models
+from stylejobs.scoring.weights import Network
 from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 
 _PREFIX = "STYLEJOBS_"
@@ -62,6 +63,10 @@ class Settings(BaseModel):
         crf, preset: the encoder's quality and speed; unset, the codec's: 18 and veryfast for
             H.264, 20 and veryfast for HEVC, 24 and 8 for AV1.
         pixel_format: of the painted video: ``auto``, ``yuv420p``, ``yuv444p`` or ``yuv420p10le``.
+        network: which of the shipped networks paints: ``lean``, for CPUs, or ``full``, of the
+            published width, for GPUs. New styles are trained on the same.
+        vgg: file with VGG16's weights, for training and measuring styles; unset, torchvision
+            downloads them.
         device: ``auto``, ``cpu`` or ``cuda``.
         backend: ``auto``, ``openvino`` or ``torch``.
         models: models beside the styles, by the name of their folder in the inbox: a JSON object
@@ -122,6 +127,8 @@ class Settings(BaseModel):
     crf: int | None = None
     preset: str | None = None
     pixel_format: PixelFormat = "auto"
+    network: Network = "lean"
+    vgg: str | None = None
     device: Device = "auto"
     backend: Backend = "auto"
     models: Models = ()

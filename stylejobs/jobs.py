@@ -8,6 +8,8 @@ from stylejobs.assets import (
     final_video,
     frames,
     manifest,
+    style,
+    style_scores,
     styled_frames,
     swept_work,
 )
@@ -31,6 +33,14 @@ finish = define_asset_job(
     description=(
         "Last stage: join the painted shards of a video and deliver it. It starts by itself; start"
         " it to deliver once more."
+    ),
+)
+train_a_style = define_asset_job(
+    "train_a_style",
+    selection=[style, style_scores],
+    description=(
+        "Make a style of a painting in the store's `styles/`, and measure it. It starts by itself"
+        " when a painting is dropped there."
     ),
 )
 clear = define_asset_job(

@@ -21,6 +21,9 @@ from stylejobs.config import Settings
 warnings.simplefilter("ignore", BetaWarning)
 warnings.simplefilter("ignore", PreviewWarning)
 
+# Each new style, and those that are shipped.
+styles = DynamicPartitionsDefinition(name="styles")
+
 clips = DynamicPartitionsDefinition(name="clips")
 
 shard_names = [f"{n:02d}" for n in range(Settings.from_environment().shards)]

@@ -24,6 +24,7 @@ from stylejobs.scoring.models import Model
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
+    StyleWeights,
     check_size,
     file_digest,
     load_weights,
@@ -200,9 +201,7 @@ class Studio:
         """What videos can be painted with, by name: the models of the settings, the store's
         ``styles/``, the shipped styles; an earlier one hides a later one of the same name.
         """
-        found: dict[str, Path | StoredObject | Model] = dict(
-            shipped_styles(self.settings.network)
-        )
+        found: dict[str, Path | StoredObject | Model] = dict(shipped_styles(self.settings.network))
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
@@ -256,9 +255,24 @@ class Studio:
         """
         if isinstance(recipe.weights, Model):
             return recipe.weights.scorer(height, width, self.settings.device)
-        with self._open_weights(recipe.weights) as file:
-            weights = load_weights(file)
+        weights = self._load(recipe.weights)
         return create_scorer(weights, height, width, self.settings.device, self.settings.backend)
+
+    def weights(self, style: str) -> StyleWeights:
+        """The weights of a style.
+
+        Raises:
+            MissingInput: there is no such style, or it is a model.
+            UnusableModel: its file holds no weights.
+        """
+        recipe = self.recipe(style)
+        if isinstance(recipe.weights, Model):
+            raise MissingInput(f"'{style}' is a model of the settings, not a style.")
+        return self._load(recipe.weights)
+
+    def _load(self, source: str | Path) -> StyleWeights:
+        with self._open_weights(source) as file:
+            return load_weights(file)
 
     @contextmanager
     def _open_weights(self, weights: str | Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ from stylejobs.assets.final_video import final_video
 from stylejobs.assets.frames import frames
 from stylejobs.assets.manifest import manifest
 from stylejobs.assets.recipe import recipe
+from stylejobs.assets.style import style, style_scores
 from stylejobs.assets.styled_frames import styled_frames
 from stylejobs.assets.upload import upload
 
@@ -16,6 +17,8 @@ __all__ = [
     "frames",
     "manifest",
     "recipe",
+    "style",
+    "style_scores",
     "styled_frames",
     "swept_work",
     "upload",

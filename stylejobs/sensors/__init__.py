@@ -4,6 +4,7 @@ from stylejobs.sensors.deliveries import automation
 from stylejobs.sensors.events import inbox_events
 from stylejobs.sensors.intake import MAX_UPLOADS_PER_TICK, runs_of
 from stylejobs.sensors.listing import MAX_PENDING, inbox
+from stylejobs.sensors.paintings import painting_sensor
 from stylejobs.sensors.scoring import scoring
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "automation",
     "inbox",
     "inbox_events",
+    "painting_sensor",
     "runs_of",
     "scoring",
 ]

@@ -1,51 +1,67 @@
-"""``python -m stylejobs.training PAINTING --photos DIR --out FILE``."""
+"""``python -m stylejobs.training``: train the styles of a shipped network, all at once."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from tqdm import tqdm
 
-from stylejobs.training.train import TrainingSettings, save_style, train_style
+from stylejobs.training.perceptual import VGG16Features
+from stylejobs.training.photos import load_photos
+from stylejobs.training.pictures import load_picture
+from stylejobs.training.style_files import save_family
+from stylejobs.training.train import SAVE_EVERY, Progress, Training, TrainingSettings
+
+_CARDS = Path(__file__).with_name("paintings.json")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m stylejobs.training",
-        description="Train a style from one painting. A killed training goes on where it was.",
+        description=(
+            "Train one network for all the paintings of paintings.json, as the shipped styles"
+            " were. A killed training goes on where it was."
+        ),
     )
-    parser.add_argument("painting", type=Path)
+    parser.add_argument("paintings", type=Path, help="folder of NAME.jpg")
     parser.add_argument("--photos", type=Path, required=True, help="folder of content photos")
-    parser.add_argument("--out", type=Path, required=True, help="style file (.safetensors)")
-    parser.add_argument("--vgg", type=Path, help="VGG16 weights; downloaded when left out")
-    parser.add_argument("--title", default="", help="the painting's title, for the style's card")
-    parser.add_argument("--artist", default="")
-    parser.add_argument("--year", default="")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the styles to")
+    parser.add_argument("--vgg", type=Path, help="VGG16's weights (default: torchvision's)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     for field in fields(TrainingSettings):
         kind = type(field.default)
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
     args = parser.parse_args()
     settings = TrainingSettings(**{f.name: getattr(args, f.name) for f in fields(TrainingSettings)})
+    cards: dict[str, dict[str, str]] = json.loads(_CARDS.read_text())
+    args.out.mkdir(parents=True, exist_ok=True)
+    training = Training(
+        {name: load_picture(args.paintings / f"{name}.jpg", 1024) for name in cards},
+        load_photos(args.photos),
+        VGG16Features(args.vgg),
+        args.out / "checkpoint",
+        settings,
+        device=args.device,
+    )
 
-    with tqdm(total=settings.iterations, unit="it") as bar:
+    def save() -> None:
+        trained = json.dumps(asdict(settings))
+        about = {name: {**card, "training": trained} for name, card in cards.items()}
+        save_family(training.weights(), args.out, about)
 
-        def show(step: int, losses: dict[str, float]) -> None:
-            bar.update(step - bar.n)
-            if step % 10 == 0:
-                bar.set_postfix({name: f"{loss:.3g}" for name, loss in losses.items()})
+    with tqdm(total=settings.iterations, unit=" it") as bar:
 
-        weights = train_style(
-            args.painting,
-            args.photos,
-            args.vgg,
-            args.out.with_suffix(".checkpoint"),
-            settings,
-            show,
-        )
-    about = {"title": args.title, "artist": args.artist, "year": args.year}
-    save_style(weights, args.out, settings, about)
+        def show(progress: Progress) -> None:
+            bar.update(progress.step - bar.n)
+            if progress.step % SAVE_EVERY == 0:
+                bar.set_postfix({name: f"{loss:.3g}" for name, loss in progress.recent().items()})
+                save()
+
+        training.run(show)
+    save()
     print(args.out)
 
 

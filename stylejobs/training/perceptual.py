@@ -12,6 +12,7 @@ from torch.nn import functional
 _VGG16_LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512)
 _TAPS = (3, 8, 15, 22)  # relu1_2, relu2_2, relu3_3, relu4_3
 _CONTENT_TAP = 1  # relu2_2
+CONTENT_TAPS = _CONTENT_TAP + 1  # what the content loss needs of a photo
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -44,11 +45,12 @@ class VGG16Features(nn.Module):
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1) * 255)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1) * 255)
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = []
+    def forward(self, x: Tensor, taps: int = len(_TAPS)) -> list[Tensor]:
+        """The first ``taps`` feature maps; what lies behind them is not computed."""
+        maps: list[Tensor] = []
         x = (x - self.mean) / self.std
-        for index, layer in enumerate(self.features):
-            x = layer(x)
+        for index in range(_TAPS[taps - 1] + 1):
+            x = self.features[index](x)
             if index in _TAPS:
                 maps.append(x)
         return maps

@@ -16,16 +16,20 @@ from torch.nn import functional
 
 from stylejobs.training.conditional import ConditionalNet
 from stylejobs.training.perceptual import (
+    CONTENT_TAPS,
     VGG16Features,
     content_loss,
     gram_matrix,
     style_losses,
 )
-from stylejobs.training.photos import photo_crops, scaled_to, to_tensor
+from stylejobs.training.photos import photo_crops, to_tensor
+from stylejobs.training.pictures import scaled_to
 
 SAVE_EVERY = 100
-# Iterations that the weights are averaged over: that takes the noise of small batches out.
+# Iterations that the weights are averaged over, which takes the noise of small batches out; of a
+# short training, this share.
 _AVERAGE_OVER = 500
+_AVERAGED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class Training:
         start: weights to begin with, of plain networks that share their convolutions, by style.
         only_norms: train what belongs to the styles alone; the convolutions stay as they are.
         device: ``cpu`` or ``cuda``.
+        on_save: called with ``checkpoint`` when it was written.
     """
 
     def __init__(
@@ -116,12 +121,14 @@ class Training:
         start: Mapping[str, Mapping[str, Tensor]] | None = None,
         only_norms: bool = False,
         device: str = "cpu",
+        on_save: Callable[[Path], None] = lambda checkpoint: None,
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.checkpoint = checkpoint
         self.progress = Progress()
         self._device = device
+        self._on_save = on_save
         self._vgg = vgg.to(device)
         self._photos = photos
         self.net = ConditionalNet(list(paintings), settings.width)
@@ -141,9 +148,9 @@ class Training:
             pct_start=0.03,
             final_div_factor=2,
         )
-        self._average = torch.optim.swa_utils.AveragedModel(
-            self.net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / _AVERAGE_OVER)
-        )
+        window = max(1.0, min(_AVERAGE_OVER, _AVERAGED_SHARE * settings.iterations))
+        decay = torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / window)
+        self._average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=decay)
         # Only fp16 needs its gradients scaled; with bf16 and fp32 this does nothing.
         self._precision = _precision(device)
         self._scaler = torch.amp.GradScaler(device, enabled=self._precision == torch.float16)
@@ -175,7 +182,8 @@ class Training:
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """Weights of a plain `TransformerNet` for each style, averaged over the last steps."""
-        net: ConditionalNet = self._average.module
+        net = self._average.module
+        assert isinstance(net, ConditionalNet)
         return {style: net.weights_of(style) for style in net.styles}
 
     def save(self) -> None:
@@ -183,6 +191,7 @@ class Training:
         partial = self.checkpoint.with_suffix(".partial")
         torch.save({**state, "losses": self.progress.losses, "step": self.progress.step}, partial)
         partial.replace(self.checkpoint)
+        self._on_save(self.checkpoint)
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self._device, weights_only=True)
@@ -218,7 +227,7 @@ class Training:
             painted, painted_moved = both.chunk(2)
             features = self._vgg(painted)
             with torch.no_grad():
-                photo_features = self._vgg(photos)
+                photo_features = self._vgg(photos, CONTENT_TAPS)
         layers = style_losses(features, [gram[chosen] for gram in self._grams])
         difference = functional.mse_loss(
             painted[..., top:, left:].float() / 255,

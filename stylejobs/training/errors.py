@@ -1,0 +1,5 @@
+"""What cannot be learned from."""
+
+
+class UnusablePicture(Exception):
+    """A file is no picture to learn from. The message is for people."""
