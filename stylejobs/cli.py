@@ -192,9 +192,9 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
     from stylejobs.media.errors import FramesMismatch, UnusableMedia
     from stylejobs.scoring.errors import UnusableModel
     from stylejobs.scoring.weights import UnusableStyle
-    from stylejobs.training.errors import UnusablePicture
+    from stylejobs.training.errors import NoFeatures, UnusablePicture
 
-    if isinstance(error, CannotDo | UnusablePicture):
+    if isinstance(error, CannotDo | NoFeatures | UnusablePicture):
         return str(error)
     if isinstance(error, UnusableMedia):
         return f"{arguments.source}: {error.reason} {error.remedy}"

@@ -298,6 +298,24 @@ def style_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a VGG16 that was never trained: random features tell textures apart, too."""
+    import torch
+
+    torch.manual_seed(0)
+    layers = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128)}
+    layers |= {12: (256, 256), 14: (256, 256), 17: (512, 256), 19: (512, 512), 21: (512, 512)}
+    state = {}
+    for n, (outputs, inputs) in layers.items():
+        weight = torch.randn(outputs, inputs, 3, 3) * (2 / (9 * inputs)) ** 0.5
+        state[f"features.{n}.weight"] = weight.half()
+        state[f"features.{n}.bias"] = torch.zeros(outputs)
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
+    torch.save(state, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def cut_frames() -> Callable[[Path, Manifest, int, Path], Path]:
     """Writes a shard's frames as a lossless segment, as the ``frames`` asset does."""
 

@@ -32,6 +32,7 @@ def train(arguments: argparse.Namespace) -> int:
     from stylejobs.training.pictures import load_picture
     from stylejobs.training.style_files import save_style
 
+    arguments.source = arguments.painting  # what errors of reading are about
     name: str = arguments.name or arguments.painting.stem
     out: Path = arguments.out or Path(f"{name}.safetensors")
     if out.suffix != ".safetensors":
@@ -83,10 +84,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from stylejobs.training.photos import film_frames
     from stylejobs.training.pictures import fitted, load_picture
 
+    arguments.source = arguments.clip or SAMPLE  # what errors of reading are about
     vgg = VGG16Features(arguments.vgg)
     painting = load_picture(arguments.painting, 1024) if arguments.painting else None
     photos = [fitted(photo) for photo in _photos(arguments.photos)]
-    clip = film_frames(arguments.clip or SAMPLE, _FRAMES_TO_MEASURE, consecutive=True)
+    clip = film_frames(arguments.source, _FRAMES_TO_MEASURE, consecutive=True)
     found: dict[str, StyleScores] = {}
     for name in arguments.styles:
         print(f"stylejobs: {name}", file=sys.stderr)

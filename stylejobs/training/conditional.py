@@ -15,6 +15,13 @@ from torch.nn import functional
 from stylejobs.scoring.network import TransformerNet
 
 
+# A fresh network answers with numbers around 0, and each step of Adam changes a weight by as much,
+# whatever it is for. In these units a picture is such numbers, too: without them the brightness
+# alone takes thousands of steps.
+_MIDDLE, _UNIT = 127.5, 64.0
+_LAST_WEIGHT, _LAST_BIAS = "deconv3.conv2d.weight", "deconv3.conv2d.bias"
+
+
 class ConditionalInstanceNorm2d(nn.Module):
     """Instance normalisation whose scale and shift are a style's.
 
@@ -61,7 +68,7 @@ class ConditionalNet(nn.Module):
         """Paint (N, 3, H, W) float RGB, 0 to 255, in the styles ``chosen``, (N,) int64."""
         for norm in self._norms:
             norm.chosen = chosen
-        return self.net(x)
+        return _MIDDLE + _UNIT * self.net(x)
 
     def norm_parameters(self) -> list[nn.Parameter]:
         """What belongs to the styles; the rest is shared."""
@@ -71,10 +78,13 @@ class ConditionalNet(nn.Module):
         """The weights of a plain `TransformerNet` that paints like ``style``, fp32."""
         n = self.styles.index(style)
         norms = {id(parameter) for parameter in self.norm_parameters()}
-        return {
+        weights = {
             name: (value[n] if id(value) in norms else value).detach().float().clone()
             for name, value in self.net.named_parameters()
         }
+        weights[_LAST_WEIGHT] *= _UNIT
+        weights[_LAST_BIAS] = weights[_LAST_BIAS] * _UNIT + _MIDDLE
+        return weights
 
     def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take over the weights of plain networks that share their convolutions.
@@ -93,3 +103,7 @@ class ConditionalNet(nn.Module):
                 mean = torch.stack([one[name].float() for one in every]).mean(0)
                 for n, style in enumerate(self.styles):
                     value[n] = weights[style][name] if style in weights else mean
+            last = self.net.deconv3.conv2d
+            last.weight /= _UNIT
+            assert last.bias is not None
+            last.bias.copy_((last.bias - _MIDDLE) / _UNIT)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stylejobs.training.errors import NoFeatures
+
 # VGG16's convolution part, as torchvision numbers it, up to relu4_3; "M" is max pooling.
 _VGG16_LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512)
 _TAPS = (3, 8, 15, 22)  # relu1_2, relu2_2, relu3_3, relu4_3
@@ -15,6 +17,10 @@ _CONTENT_TAP = 1  # relu2_2
 CONTENT_TAPS = _CONTENT_TAP + 1  # what the content loss needs of a photo
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_REMEDY = (
+    "Give a file with the weights of torchvision's VGG16: --vgg, or STYLEJOBS_VGG for the assets."
+)
 
 
 class VGG16Features(nn.Module):
@@ -25,6 +31,9 @@ class VGG16Features(nn.Module):
             without one, torchvision's own weights are downloaded.
 
     Input: (N, 3, H, W) float, RGB, 0 to 255.
+
+    Raises:
+        NoFeatures: there are no weights.
     """
 
     mean: Tensor
@@ -33,14 +42,11 @@ class VGG16Features(nn.Module):
     def __init__(self, weights: Path | None = None) -> None:
         super().__init__()
         self.features = _convolutions()
-        if weights is None:
-            from torchvision.models import VGG16_Weights
-
-            state = VGG16_Weights.IMAGENET1K_FEATURES.get_state_dict(progress=True)
-        else:
-            state = torch.load(weights, map_location="cpu", weights_only=True)
-        wanted = self.state_dict().keys()
-        self.load_state_dict({name: state[name].float() for name in wanted})
+        state = _downloaded() if weights is None else _from_file(weights)
+        try:
+            self.load_state_dict({name: state[name].float() for name in self.state_dict()})
+        except (KeyError, AttributeError, RuntimeError):
+            raise NoFeatures(f"{weights} does not hold VGG16's weights. {_REMEDY}") from None
         self.requires_grad_(False)
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1) * 255)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1) * 255)
@@ -54,6 +60,23 @@ class VGG16Features(nn.Module):
             if index in _TAPS:
                 maps.append(x)
         return maps
+
+
+def _downloaded() -> dict[str, Tensor]:
+    try:
+        from torchvision.models import VGG16_Weights
+
+        return dict(VGG16_Weights.IMAGENET1K_FEATURES.get_state_dict(progress=False))
+    except (OSError, RuntimeError) as error:  # no network; a torchvision of another build
+        raise NoFeatures(f"VGG16's weights could not be downloaded ({error}). {_REMEDY}") from None
+
+
+def _from_file(file: Path) -> dict[str, Tensor]:
+    try:
+        return dict(torch.load(file, map_location="cpu", weights_only=True))
+    except Exception as error:  # on a damaged file torch fails in any way
+        reason = str(error).split("\n")[0]
+        raise NoFeatures(f"{file} cannot be read ({reason}). {_REMEDY}") from None
 
 
 def _convolutions() -> nn.Sequential:

@@ -39,9 +39,13 @@ def film_frames(clip: Path, count: int, consecutive: bool = False) -> list[np.nd
     from stylejobs.media.probe import Limits, probe
 
     manifest = probe(clip, Limits())
-    step = 1 if consecutive else max(1, manifest.frame_count // count)
-    frames = normalised_frames(clip, manifest, manifest.pts[::step][:count])
-    return [to_rgb(frame, manifest.video.colour) for frame in frames]
+    step = max(1, manifest.frame_count // count)
+    wanted = [manifest.pts[:count]] if consecutive else [[t] for t in manifest.pts[::step][:count]]
+    return [
+        to_rgb(frame, manifest.video.colour)
+        for pts in wanted
+        for frame in normalised_frames(clip, manifest, pts)
+    ]
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

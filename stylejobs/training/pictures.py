@@ -38,7 +38,7 @@ def load_picture(file: Path, largest_side: int) -> np.ndarray:
     with _opened(file, file.name) as opened:
         opened.draft("RGB", (2 * largest_side, 2 * largest_side))  # JPEG: no more than needed
         pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    if pixels.std() < _FLATTEST:
+    if pixels.std((0, 1)).max() < _FLATTEST:
         raise UnusablePicture(f"{file.name} is of one colour.")
     return scaled_to(pixels, largest_side) if min(pixels.shape[:2]) > largest_side else pixels
 

@@ -1,0 +1,90 @@
+"""Training: one network for many styles, that learns, that goes on, and that stops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stylejobs.scoring.network import TransformerNet
+from stylejobs.training.conditional import ConditionalNet
+from stylejobs.training.perceptual import VGG16Features
+from stylejobs.training.train import Progress, Training, TrainingSettings
+from stylejobs_tests.training.pictures import painting, photo
+
+TINY = TrainingSettings(
+    width=4, iterations=16, batch=2, crop=32, painting_side=64, learning_rate=2e-2
+)
+
+
+@pytest.fixture
+def make(vgg: VGG16Features, photos: list[np.ndarray], tmp_path: Path):  # type: ignore[no-untyped-def]
+    def training(settings: TrainingSettings = TINY, **options: object) -> Training:
+        paintings = {"stripes": painting(), "blobs": photo(9)}
+        checkpoint = tmp_path / "checkpoint"
+        return Training(paintings, photos, vgg, checkpoint, settings, **options)  # type: ignore[arg-type]
+
+    return training
+
+
+def test_each_picture_of_a_batch_is_painted_in_its_own_style() -> None:
+    net = ConditionalNet(["a", "b"], 4)
+    for parameter in net.norm_parameters():
+        torch.nn.init.normal_(parameter, 1.0)
+    pictures = torch.rand(2, 3, 32, 48) * 255
+    together = net(pictures, torch.tensor([1, 0]))
+    for n, style in enumerate(["b", "a"]):
+        plain = TransformerNet(4)
+        plain.load_state_dict(net.weights_of(style))
+        torch.testing.assert_close(plain(pictures[n : n + 1])[0], together[n], rtol=1e-4, atol=1e-2)
+
+
+def test_styles_share_all_but_their_normalisation() -> None:
+    net = ConditionalNet(["a", "b"], 4)
+    for parameter in net.norm_parameters():
+        torch.nn.init.normal_(parameter)
+    a, b = net.weights_of("a"), net.weights_of("b")
+    different = {name for name in a if not torch.equal(a[name], b[name])}
+    assert different == {name for name in a if ".conv2d." not in name}
+
+
+def test_training_brings_pictures_nearer_to_the_painting(make) -> None:  # type: ignore[no-untyped-def]
+    training = make()
+    training.run()
+    losses = training.progress.losses["style"]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_killed_training_goes_on_where_it_was(make, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("stylejobs.training.train.SAVE_EVERY", 4)
+
+    def kill(progress: Progress) -> None:
+        if progress.step == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make().run(kill)
+    again = make()
+    assert again.progress.step == 4
+    assert len(again.progress.losses["style"]) == 4
+    steps: list[int] = []
+    again.run(lambda progress: steps.append(progress.step))
+    assert steps == list(range(5, TINY.iterations + 1))
+
+
+def test_fine_tuning_leaves_the_convolutions_as_they_are(make) -> None:  # type: ignore[no-untyped-def]
+    start = {"stripes": TransformerNet(4).state_dict()}
+    training = make(replace(TINY, iterations=2), start=start, only_norms=True)
+    training.run()
+    trained = training.weights()["stripes"]
+    for name, before in start["stripes"].items():
+        assert torch.equal(trained[name], before) == (".conv2d." in name), name
+
+
+def test_a_training_that_gets_no_better_stops(make) -> None:  # type: ignore[no-untyped-def]
+    training = make(replace(TINY, learning_rate=1e-9, patience=4))
+    training.run()
+    assert training.progress.step < TINY.iterations
