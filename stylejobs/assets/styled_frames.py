@@ -66,7 +66,7 @@ def styled_frames(
         with explained(rules):
             clip = rules.clip(clip_key)
             place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
-            recipe = rules.recipe(clip.style)
+            recipe = rules.recipe_of(clip)
             work = ShardWork(rules, place, recipe, shard, scorer_for, config.again)
             found = work.find()
             part = found or paint(work, context.log.info, f"{clip_key} shard {shard:02d}")
@@ -95,10 +95,12 @@ def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
     facts = {
         **watch.facts(busy.frames, manifest.video),
         "style": work.recipe.style,
+        **work.recipe.controls.facts,
         "frames_kept": painted.kept,
         "device": painted.device,
         "score_seconds": busy.score,
         "decode_seconds": busy.decode,
+        **({"finish_seconds": busy.finish} if busy.finish else {}),
         "encode_seconds": busy.encode,
         **samples.preview(),
     }

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from stylejobs.scoring.errors import UnusableModel
 from stylejobs.scoring.scorer import Scorer, Scores
+from stylejobs.scoring.steady import FramePlan, SteadyBlend
 
 if TYPE_CHECKING:
     import numpy as np
 
-Colours = Literal["style", "source"]
+    from stylejobs.scoring.engine import Finish
 
 # What is left of a warm-up's first frame when the piece begins: too little to see.
 _LEFT = 0.05
@@ -28,6 +29,16 @@ class BadControls(UnusableModel):
     """A control has a value that it cannot have. The message is for people."""
 
 
+def _unless(word: str, meaning: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: meaning if value == word else value)
+
+
+Strength = Annotated[float, Field(ge=0, le=1)]
+Colours = Literal["style", "source"]
+Lines = Annotated[int | None, Field(ge=64), _unless("source", None)]
+Steady = Annotated[float, Field(ge=0, le=MAX_STEADY), _unless("off", 0.0)]
+
+
 class Controls(BaseModel):
     """How the paint is put on.
 
@@ -35,29 +46,18 @@ class Controls(BaseModel):
         strength: of the style: 1 is all paint, 0 is the source.
         colours: ``style``, or ``source`` to keep the colours of the video: only light and dark
             are painted.
-        lines: the picture's shorter side when it is painted, in pixels; the result has the size
-            of the source. 720 paints 4K nine times as fast, with broader strokes. Unset, and for
-            smaller videos, it is painted as it is.
-        steady: against flicker: the share of the frame before, moved along with the picture, in
-            each frame: 0 is off, 0.5 is good, 0.8 is stillest.
+        lines: of the picture that is painted, on its shorter side; the result has the source's
+            size. Unset (or ``source``), and where there are no more, it is painted as it is.
+        steady: against flicker: how much of the frame before, moved along with the picture, is
+            in each frame: 0 (or ``off``) to 0.8.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    strength: float = Field(default=1.0, ge=0, le=1)
+    strength: Strength = 1.0
     colours: Colours = "style"
-    lines: int | None = Field(default=None, ge=64)
-    steady: float = Field(default=0.0, ge=0, le=MAX_STEADY)
-
-    @field_validator("steady", mode="before")
-    @classmethod
-    def _off(cls, value: Any) -> Any:
-        return 0 if value == "off" else value
-
-    @field_validator("lines", mode="before")
-    @classmethod
-    def _unset(cls, value: Any) -> Any:
-        return None if value in ("", "source") else value
+    lines: Lines = None
+    steady: Steady = 0.0
 
     def with_wishes(self, wishes: Mapping[str, str]) -> Controls:
         """These controls, but for what somebody asked for, as text.
@@ -73,6 +73,11 @@ class Controls(BaseModel):
                 for each in error.errors()
             )
             raise BadControls(f"The controls cannot be used ({faults}).") from None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Those that are not as usual, by name."""
+        return self.model_dump(exclude_defaults=True)
 
     @property
     def warm_up(self) -> int:
@@ -137,3 +142,19 @@ def finished(controls: Controls, source: np.ndarray, painted: np.ndarray) -> np.
         share = controls.strength
         picture = cv2.addWeighted(picture, share, source, 1 - share, 0)
     return picture
+
+
+def finishing(controls: Controls, plan: FramePlan) -> Finish | None:
+    """What the engine is to do with the scored pictures of a plan's frames; None for nothing.
+
+    Args:
+        plan: with a warm-up of ``controls.warm_up``.
+    """
+    if controls == Controls():
+        return None
+    blend = SteadyBlend(controls.steady, plan) if controls.steady else None
+
+    def finish(source: np.ndarray, painted: np.ndarray) -> np.ndarray:
+        return finished(controls, source, blend(source, painted) if blend else painted)
+
+    return finish

@@ -2,7 +2,7 @@
 
 from stylejobs.sensors.deliveries import automation
 from stylejobs.sensors.events import inbox_events
-from stylejobs.sensors.intake import MAX_UPLOADS_PER_TICK, runs_of
+from stylejobs.sensors.intake import MAX_UPLOADS_PER_TICK, recipe_version, runs_of
 from stylejobs.sensors.listing import MAX_PENDING, inbox
 from stylejobs.sensors.scoring import scoring
 
@@ -12,6 +12,7 @@ __all__ = [
     "automation",
     "inbox",
     "inbox_events",
+    "recipe_version",
     "runs_of",
     "scoring",
 ]

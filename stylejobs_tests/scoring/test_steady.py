@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stylejobs.scoring.controls import Controls
-from stylejobs.scoring.steady import SteadyBlend, warmed_up
+from stylejobs.scoring.steady import FramePlan, SteadyBlend
 from stylejobs.training.steadiness import seam_ratio, warping_error
 
 FRAMES = 40
@@ -36,8 +36,9 @@ def painted(source):
 
 def steadied(source, painted, pieces, warm_up=WARM_UP, share=SHARE):
     """The blend's pictures of the frames of ``pieces``, by number."""
-    blend = SteadyBlend(share, warm_up, pieces)
-    made = {n: blend(source[n], painted[n]) for n in warmed_up(pieces, warm_up)}
+    plan = FramePlan(pieces, warm_up)
+    blend = SteadyBlend(share, plan)
+    made = {n: blend(source[n], painted[n]) for n in plan.frames}
     return {n: made[n] for piece in pieces for n in piece}
 
 
@@ -92,5 +93,14 @@ def test_pictures_may_be_smaller_than_their_sources(source, painted):
 
 
 def test_the_first_piece_of_a_video_has_no_frames_to_warm_up():
-    assert warmed_up([range(0, 3), range(10, 12)], 4) == [0, 1, 2, *range(6, 12)]
-    assert warmed_up([range(4, 6)], 0) == [4, 5]
+    assert FramePlan([range(0, 3), range(10, 12)], 4).frames == [0, 1, 2, *range(6, 12)]
+    assert FramePlan([range(4, 6)]).frames == [4, 5]
+
+
+def test_frames_that_only_warm_up_are_not_kept():
+    plan = FramePlan([range(0, 2), range(6, 8)], 3)
+    kept = []
+    take = plan.for_kept(kept.append)
+    for number in plan.frames:
+        take(number)
+    assert kept == [0, 1, 6, 7]
