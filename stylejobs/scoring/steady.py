@@ -25,7 +25,7 @@ _LINES = 360  # flow is computed at, at most
 _TOLERANCE = 0.1
 _SOFTNESS = 1.0  # pixels
 # Of the fine detail that the mean of several pictures lacks, so much is given back.
-_DETAIL, _MOST_GAIN = 0.93, 1.5
+_DETAIL, _MOST_GAIN = 0.93, 1.8
 _FINE = 1.5  # pixels
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey
+from dagster import AssetKey, DagsterEventType
 from safetensors.numpy import save
 
 from stylejobs.media.verify import compare
 from stylejobs.scoring.weights import file_digest
+from stylejobs.sensors.memory import latest_versions
 from stylejobs.storage.clips import Clip, version_of
 from stylejobs.studio import PAINT_VERSION
 from stylejobs_tests.conftest import random_weights
@@ -147,12 +148,14 @@ class TestLaunchpad:
     def test_what_is_asked_for_is_remembered_and_reported(self, desk: Desk, video: Clip) -> None:
         call = ("paint_one_video", "find_video")
         desk.run("prepare", video)
-        before = desk.studio.recipe_of(video).version
         started(desk, ask(desk, *call, video=video.key, strength=0.6, colours="source"))
-        started(desk, ask(desk, *call, video=video.key, strength=0.7))
+        prepare, paint = started(desk, ask(desk, *call, video=video.key, strength=0.7))
+        assert (prepare.job_name, paint.job_name) == ("prepare", "paint")
         known = desk.studio.clip(video.key)
         assert known.controls == {"strength": "0.7", "colours": "source"}
-        assert desk.studio.recipe_of(known).version != before
+        kind = DagsterEventType.ASSET_MATERIALIZATION
+        reported = latest_versions(desk.instance, AssetKey("recipe"), kind)
+        assert reported == {video.key: desk.studio.recipe_of(known).version}
         desk.drop(video_file(desk, video))  # a new version of the same video
         desk.tick()
         assert desk.studio.clip(video.key).controls == known.controls
