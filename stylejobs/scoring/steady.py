@@ -135,7 +135,8 @@ class SteadyBlend:
         if before.number + 1 != now.number or is_cut(before.small, now.small):
             return None
         flow = self._flow(now.gray, before.gray)
-        apart = np.abs(now.small.astype(np.int16) - move(before.small, flow)).max(-1)
+        red, green, blue = cv2.split(cv2.absdiff(now.small, move(before.small, flow)))
+        apart = cv2.max(cv2.max(red, green), blue)
         trusted = agrees(flow, self._flow(before.gray, now.gray)) & (apart < 255 * _TOLERANCE)
         # The edges of what is trusted are soft, or they would show.
         soft = cv2.resize(trusted.astype(np.float32), (width, height))
@@ -155,6 +156,6 @@ def _sharpened(made: np.ndarray, painted: np.ndarray, trust: np.ndarray) -> np.n
         return trust * (picture - cv2.GaussianBlur(picture, (0, 0), _FINE))
 
     mixed = detail(made)
-    kept, there = (float(np.abs(each).sum(dtype=np.float64)) for each in (mixed, detail(painted)))
+    kept, there = (cv2.norm(each, cv2.NORM_L1) for each in (mixed, detail(painted)))
     gain = min(max(_DETAIL * there / max(kept, 1.0), 1.0), _MOST_GAIN)
     return made + np.float32(gain - 1) * mixed
