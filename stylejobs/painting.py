@@ -20,6 +20,7 @@ from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import EncoderSettings, SegmentWriter
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.probe import probe
+from stylejobs.recipe import Recipe
 from stylejobs.scoring.controls import finishing
 from stylejobs.scoring.engine import Busy, score
 from stylejobs.scoring.records import RecordWriter
@@ -27,7 +28,7 @@ from stylejobs.scoring.scorer import Record, Scorer
 from stylejobs.scoring.steady import FramePlan
 from stylejobs.storage.clips import Workplace
 from stylejobs.storage.parts import Part, commit_files, commit_group, find_part
-from stylejobs.studio import MissingInput, Recipe, Studio
+from stylejobs.studio import MissingInput, Studio
 
 if TYPE_CHECKING:
     import av

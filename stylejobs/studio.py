@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +18,7 @@ from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
 from stylejobs.media.mux import final_suffix
+from stylejobs.recipe import BLEND, Blend, Recipe
 from stylejobs.scoring.backends import create_scorer
 from stylejobs.scoring.blend import blend, blend_digest, parse_blend
 from stylejobs.scoring.controls import Controls, ShrinkingScorer
@@ -41,9 +42,6 @@ FRAMES_VERSION = "3"
 PAINT_VERSION = "4"
 AUDIO_VERSION = "2"
 FINAL_VERSION = "3"
-
-BLEND = "blend"  # the style in the version of a blend's recipe
-
 
 # Where a style's weights lie: in the package, or the store; or a model of the settings.
 Weights = Path | StoredObject | Model
@@ -72,47 +70,6 @@ class Superseded(Exception):
             f"{clip.upload_path} changed while it was in work; the new version is painted by a"
             " run of its own."
         )
-
-
-@dataclass(frozen=True)
-class Blend:
-    """Styles that are mixed: the path of each in the store or the package, and its weight."""
-
-    parts: tuple[tuple[str | Path, float], ...]
-
-    def __str__(self) -> str:
-        return ", ".join(f"{weights} × {share:g}" for weights, share in self.parts)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a clip is painted.
-
-    Attributes:
-        style: its name, that of a model of the settings, or a blend of styles.
-        base: ``<style>-<hash>``, or ``blend-<hash>``; changes with the weights or the model, and
-            the settings.
-        weights: path in the store, or a file of the package; a blend of them; or the model.
-        controls: how the paint is put on.
-        own_controls: whether they are the clip's, and not those of the settings.
-    """
-
-    style: str
-    base: str
-    weights: str | Path | Blend | Model
-    controls: Controls = field(default_factory=Controls)
-    own_controls: bool = False
-
-    @property
-    def version(self) -> str:
-        """The base, and a hash of the clip's own controls."""
-        return f"{self.base}.{version_of(self.controls.facts)}" if self.own_controls else self.base
-
-    @staticmethod
-    def base_of(version: str) -> str:
-        """The base of a recipe's version."""
-        style, _, hashes = version.rpartition("-")
-        return f"{style}-{hashes.partition('.')[0]}"
 
 
 class Studio:
@@ -301,9 +258,9 @@ class Studio:
 
     def _recipe(self, style: str, weights: Weights) -> Recipe:
         if isinstance(weights, Model):
-            return Recipe(style, self._base(style, weights.version()), weights)
+            return self._made(style, style, weights.version(), weights)
         source, digest = self._identified(weights)
-        return Recipe(style, self._base(style, digest), source)
+        return self._made(style, style, digest, source)
 
     def _blend(self, style: str, parts: Sequence[tuple[Weights, float]]) -> Recipe:
         sources, digests = [], []
@@ -313,8 +270,8 @@ class Studio:
             source, digest = self._identified(weights)
             sources.append((source, share))
             digests.append((digest, share))
-        base = self._base(BLEND, blend_digest(digests))  # its name may be no name of a folder
-        return Recipe(style, base, Blend(tuple(sources)))
+        # A blend may have a name that no folder has.
+        return self._made(style, BLEND, blend_digest(digests), Blend(tuple(sources)))
 
     def _identified(self, weights: Path | StoredObject) -> tuple[str | Path, str]:
         """Where a style's weights are, and their digest."""
@@ -323,10 +280,13 @@ class Studio:
         check_size(weights.path, weights.size)  # before it is fetched
         return weights.path, _digest(self.store, weights.path, weights.etag)
 
-    def _base(self, style: str, digest: str) -> str:
-        unusual = self.settings.controls.facts
-        facts = [PAINT_VERSION, digest, self.settings.encoder, *([unusual] if unusual else [])]
-        return f"{style}-{version_of(*facts)}"
+    def _made(
+        self, style: str, name: str, digest: str, weights: str | Path | Blend | Model
+    ) -> Recipe:
+        controls = self.settings.controls
+        unusual = [controls.facts] if controls.facts else []
+        base = version_of(PAINT_VERSION, digest, self.settings.encoder, *unusual)
+        return Recipe(style, f"{name}-{base}", weights, controls)
 
     def scorer(self, recipe: Recipe, height: int, width: int) -> Scorer:
         """The recipe's model, made ready for frames of ``height`` × ``width``.

@@ -16,12 +16,13 @@ from stylejobs.assets.reports import Samples, Stopwatch, part_facts
 from stylejobs.assets.versions import common_version
 from stylejobs.painting import ShardWork
 from stylejobs.partitions import by_clip, clip_and_shard, shards
+from stylejobs.recipe import Recipe
 from stylejobs.resources import StudioResource
 from stylejobs.scoring.engine import Busy
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.storage.clips import WORK
 from stylejobs.storage.parts import Part
-from stylejobs.studio import PAINT_VERSION, Recipe
+from stylejobs.studio import PAINT_VERSION
 
 if TYPE_CHECKING:
     import numpy as np

@@ -121,7 +121,7 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     if picture.shape[:2] == (height, width):
         return picture
     is_smaller = height < picture.shape[0]
-    how = cv2.INTER_AREA if is_smaller else cv2.INTER_LANCZOS4
+    how = cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC
     return cv2.resize(picture, (width, height), interpolation=how)
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from dagster import AssetMaterialization, AssetObservation, DagsterEventType, DagsterInstance
 
 from stylejobs import assets
+from stylejobs.recipe import BLEND, Recipe
 from stylejobs.scoring.errors import UnusableModel
 from stylejobs.sensors.intake import recipe_version
 from stylejobs.sensors.memory import latest_versions
-from stylejobs.studio import BLEND, MissingInput, Recipe, Studio
+from stylejobs.studio import MissingInput, Studio
 
 MAX_RECIPES_PER_TICK = 100
 
