@@ -18,7 +18,7 @@ from stylejobs.storage.parts import Part, read_marker
 if TYPE_CHECKING:
     from stylejobs.recipe import Recipe
     from stylejobs.storage.clips import Workplace
-from stylejobs.studio import Studio
+    from stylejobs.studio import Studio
 
 Machine = Literal["cpu", "gpu"]
 
