@@ -16,8 +16,8 @@ from dagster import (
     DefaultSensorStatus,
     Failure,
     OpExecutionContext,
-    RunRequest,
     RunStatusSensorContext,
+    SensorResult,
     in_process_executor,
     job,
     op,
@@ -30,8 +30,8 @@ from stylejobs.delivery import delivered
 from stylejobs.jobs import paint, prepare
 from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
-from stylejobs.sensors import runs_of
-from stylejobs.storage.clips import INBOX, Clip
+from stylejobs.sensors import recipe_version, runs_of
+from stylejobs.storage.clips import CONTROLS, INBOX, Clip
 from stylejobs.studio import MissingInput, Studio
 
 REQUESTED_BY = "stylejobs/requested_by"
@@ -45,20 +45,52 @@ _VIDEO = Field(
     min_length=1,
 )
 _STYLE = Field(
-    description="A style's name: that of its folder in the inbox.",
-    examples=["starry_night"],
+    description=(
+        "A style's name: that of its folder in the inbox; or a blend of styles of one family,"
+        " such as `great_wave:0.7,starry_night:0.3`."
+    ),
+    examples=["starry_night", "great_wave:0.7,starry_night:0.3"],
     min_length=1,
 )
 
 
-class OneVideo(Config):
+class Controlled(Config):
+    """How to put the paint on; what is left out stays as it was for the video."""
+
+    strength: float | None = Field(
+        default=None, description="Of the style, 0 to 1: 1 is all paint, 0 is the source."
+    )
+    colours: str | None = Field(
+        default=None,
+        description="`style`, or `source` to keep the video's colours: only light and dark are"
+        " painted.",
+    )
+    lines: int | None = Field(
+        default=None,
+        description="Of the picture that is painted, on its shorter side, such as 720: fewer are"
+        " faster and make broader strokes. The result has the source's size.",
+    )
+    steady: float | None = Field(
+        default=None,
+        description="Against flicker, 0 to 0.8: how much of the frame before, moved along with the"
+        " picture, is in each frame. 0.5 is good, 0 is off.",
+    )
+
+    @property
+    def controls(self) -> dict[str, str]:
+        """What is asked for, as text."""
+        asked = {name: getattr(self, name) for name in CONTROLS}
+        return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+class OneVideo(Controlled):
     video: str = _VIDEO
     again: bool = Field(
         default=False, description="Paint it anew even where finished parts are there."
     )
 
 
-class AnotherStyle(Config):
+class AnotherStyle(Controlled):
     video: str = _VIDEO
     style: str = _STYLE
 
@@ -73,8 +105,11 @@ def find_video(context: OpExecutionContext, config: OneVideo, studio: StudioReso
     rules = studio.get()
     with explained(rules):
         clip = known_clip(rules, config.video)
-        recipe = rules.recipe(clip.style)
+        wanted = clip.asking(clip.controls | config.controls)
+        recipe = rules.recipe_of(wanted)
         rules.upload(clip)
+        if wanted != clip:
+            rules.remember(wanted)
     again = "anew" if config.again else "where it is not painted yet"
     context.log.info("%s will be painted with '%s', %s", clip.upload_path, recipe.style, again)
 
@@ -91,8 +126,8 @@ def copy_upload(context: OpExecutionContext, config: AnotherStyle, studio: Studi
     rules = studio.get()
     with explained(rules):
         clip = known_clip(rules, config.video)
-        rules.recipe(config.style)
-        twin = Clip(style=config.style, name=clip.name)
+        twin = Clip(style=config.style, name=clip.name, controls=clip.controls | config.controls)
+        rules.recipe_of(twin)
         if rules.store.head(twin.upload_path):
             raise Failure(
                 f"{twin.upload_path} is already there. Use `paint_one_video` to paint it again.",
@@ -101,6 +136,7 @@ def copy_upload(context: OpExecutionContext, config: AnotherStyle, studio: Studi
         with rules.store.open_local(rules.upload(clip).path) as source, rules.store.scratch() as to:
             copy = to / "upload"
             shutil.copyfile(source, copy)
+            rules.remember(twin)  # before the inbox sensor can see it
             rules.store.publish(copy, twin.upload_path)
     context.log.info("%s is there; the inbox sensor starts its painting", twin.upload_path)
 
@@ -139,9 +175,7 @@ def repaint_with_new_weights() -> None:
     default_status=DefaultSensorStatus.RUNNING,
     description="Starts the runs that `paint_one_video` and `repaint_with_new_weights` ask for.",
 )
-def start_requested(
-    context: RunStatusSensorContext, studio: StudioResource
-) -> Iterator[RunRequest]:
+def start_requested(context: RunStatusSensorContext, studio: StudioResource) -> SensorResult:
     rules = studio.get()
     run = context.dagster_run
     ops: dict[str, Any] = run.run_config["ops"]  # type: ignore[assignment]
@@ -152,16 +186,21 @@ def start_requested(
         style = NewWeights(**ops[find_outdated.name]["config"]).style
         found, again = outdated_clips(rules, context.instance, style), False
     config = {"ops": {name: {"config": {"again": True}} for name in ("frames", "styled_frames")}}
+    requests, events = [], []
     for clip in found:
+        events += recipe_version(clip.key, rules.recipe_of(clip))
         upload = rules.upload(clip)
         place = rules.workplace(clip)
         manifest = rules.manifest(place) if rules.store.head(place.manifest) else None
         for request in runs_of(rules, clip, upload, manifest):
-            yield request.with_replaced_attrs(
-                run_key=f"{run.run_id}:{request.run_key}",
-                run_config=config if again and request.job_name == paint.name else {},
-                tags={**request.tags, REQUESTED_BY: run.run_id},
+            requests.append(
+                request.with_replaced_attrs(
+                    run_key=f"{run.run_id}:{request.run_key}",
+                    run_config=config if again and request.job_name == paint.name else {},
+                    tags={**request.tags, REQUESTED_BY: run.run_id},
+                )
             )
+    return SensorResult(run_requests=requests, asset_events=events)
 
 
 def known_clip(studio: Studio, video: str) -> Clip:
@@ -191,6 +230,6 @@ def outdated_clips(studio: Studio, instance: DagsterInstance, style: str) -> Ite
         except MissingInput:
             continue
         try:
-            delivered(studio, place, recipe)
+            delivered(studio, place, studio.controlled(recipe, clip))
         except MissingInput:
             yield clip

@@ -59,7 +59,7 @@ def _compared(
         clip = rules.clip(context.partition_key)
         place = rules.workplace(clip)
         manifest = rules.manifest(place)
-        delivery = delivered(rules, place, rules.recipe(clip.style))
+        delivery = delivered(rules, place, rules.recipe_of(clip))
         with rules.open_upload(place) as source:
             for path in delivery.files:
                 how = compare_rows if path.endswith(TABLE_SUFFIX) else compare

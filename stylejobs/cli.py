@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "--style",
         metavar="NAME_OR_FILE",
         help="a shipped style, or a .safetensors or .pth file (default: the first shipped style);"
+        " or a blend of styles of one family, as great_wave:0.7,starry_night:0.3;"
         " or a model: package.module:factory, an .onnx, .pt2 or .ts file, or a JSON object as in"
         " STYLEJOBS_MODELS",
     )
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="file to write (default: beside IN, with the style's name)"
     )
     _add_runtime(paint)
+    _add_controls(paint)
     paint.add_argument(
         "--shards", type=_positive, default=1, metavar="N", help="parts to paint one by one"
     )
@@ -149,6 +151,31 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_controls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--strength",
+        metavar="0..1",
+        help="of the style: 1 is all paint, 0 is the source (default: 1)",
+    )
+    parser.add_argument(
+        "--colours",
+        choices=["style", "source"],
+        help="source keeps the video's colours and paints only light and dark (default: style)",
+    )
+    parser.add_argument(
+        "--lines",
+        metavar="N",
+        help="paint at N pixels on the shorter side, deliver at the source's size: faster, with"
+        " broader strokes (default: the source's)",
+    )
+    parser.add_argument(
+        "--steady",
+        metavar="0..0.8",
+        help="against flicker: how much of the frame before, moved along with the picture, is in"
+        " each frame (default: 0)",
+    )
 
 
 def _add_runtime(parser: argparse.ArgumentParser) -> None:

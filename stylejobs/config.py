@@ -12,6 +12,7 @@ from stylejobs.media.container import Container
 from stylejobs.media.encode import Codec, EncoderSettings, PixelFormat
 from stylejobs.media.probe import HdrRule, Limits
 from stylejobs.scoring.backends import Backend, Device
+from stylejobs.scoring.controls import Colours, Controls, Lines, Steady, Strength
 from stylejobs.scoring.models import Models
 from stylejobs.scoring.weights import Network
 from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
@@ -71,6 +72,14 @@ class Settings(BaseModel):
         backend: ``auto``, ``openvino`` or ``torch``.
         models: models beside the styles, by the name of their folder in the inbox: a JSON object
             of names and `Model`, such as ``{"edges": "examples.edges:create"}``.
+        strength: of the style: 1 is all paint, 0 is the source. This and the next three are for
+            videos of which nobody says otherwise, in the launchpad or an upload's metadata.
+        colours: ``style``, or ``source`` to keep a video's colours: only light and dark are
+            painted.
+        lines: of the picture that is painted, on its shorter side; the result has the source's
+            size. Unset, and where there are no more, it is painted as it is.
+        steady: against flicker: how much of the frame before, moved along with the picture, is in
+            each frame: 0 (``off``) to 0.8.
         owner: who answers for the assets: an e-mail address or ``team:<name>``; shown in the UI.
         source_url: GitHub or GitLab address of this code with its branch, such as
             ``https://github.com/you/stylejobs/tree/main``: the UI links each asset to its lines.
@@ -132,6 +141,10 @@ class Settings(BaseModel):
     device: Device = "auto"
     backend: Backend = "auto"
     models: Models = ()
+    strength: Strength = 1.0
+    colours: Colours = "style"
+    lines: Lines = None
+    steady: Steady = 0.0
     owner: str | None = None
     source_url: str | None = None
     painted_url: str | None = None
@@ -174,6 +187,10 @@ class Settings(BaseModel):
     @property
     def limits(self) -> Limits:
         return Limits(**{field: getattr(self, field) for field in Limits.model_fields})
+
+    @property
+    def controls(self) -> Controls:
+        return Controls(**{field: getattr(self, field) for field in Controls.model_fields})
 
     @property
     def encoder(self) -> EncoderSettings:

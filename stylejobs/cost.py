@@ -16,8 +16,9 @@ from stylejobs.media.audio import audio_suffix
 from stylejobs.storage.parts import Part, read_marker
 
 if TYPE_CHECKING:
+    from stylejobs.recipe import Recipe
     from stylejobs.storage.clips import Workplace
-    from stylejobs.studio import Recipe, Studio
+    from stylejobs.studio import Studio
 
 Machine = Literal["cpu", "gpu"]
 

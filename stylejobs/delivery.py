@@ -15,10 +15,11 @@ from stylejobs.media.mux import mux
 from stylejobs.media.preview import as_markdown, from_markdown, join_sheets, moving_picture
 from stylejobs.media.verify import compare_all
 from stylejobs.painting import TABLE_SUFFIX, VIDEO_SUFFIX
+from stylejobs.recipe import Recipe
 from stylejobs.scoring.records import compare_table, join_tables
 from stylejobs.storage.clips import Workplace
 from stylejobs.storage.parts import Part, commit_files, find_part, read_marker
-from stylejobs.studio import MissingInput, NotIdentical, Recipe, Studio
+from stylejobs.studio import MissingInput, NotIdentical, Studio
 
 
 def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
@@ -60,6 +61,7 @@ def deliver(studio: Studio, place: Workplace, recipe: Recipe) -> Part:
         facts = {
             "upload": place.clip.upload_path,
             "style": recipe.style,
+            **recipe.controls.facts,
             **({"left_out": "\n".join(notes)} if notes else {}),
             **_pictures(manifest, painted, segments),
         }

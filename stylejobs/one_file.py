@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from stylejobs.media.encode import EncoderSettings
     from stylejobs.media.manifest import Manifest
     from stylejobs.media.subtitles import LeftOut
+    from stylejobs.scoring.controls import Controls
     from stylejobs.scoring.models import Model
     from stylejobs.scoring.scorer import Record, Scorer, Scores
+    from stylejobs.scoring.weights import StyleWeights
 
 FAILED = 1
 
@@ -36,18 +38,23 @@ def style(arguments: argparse.Namespace) -> int:
     from stylejobs.media.probe import Limits, probe
     from stylejobs.media.verify import compare
     from stylejobs.painting import TABLE_SUFFIX
+    from stylejobs.scoring.controls import ShrinkingScorer
     from stylejobs.scoring.records import compare_table
 
     source: Path = arguments.source
     name, scorer_for = _chosen(arguments)
+    controls = _controls(arguments)
     # The floor of frames a shard is for jobs, where a shard costs a start-up; here N means N.
     limits = Limits(shards=arguments.shards, min_shard_frames=1, hdr=arguments.hdr)
     manifest = probe(source, limits)
     size = manifest.video.height, manifest.video.width
+    painted_size = controls.painted_size(*size)
     try:
-        scorer = scorer_for(*size)
+        scorer = scorer_for(*painted_size)
     except ValueError as error:
         raise CannotDo(str(error)) from None
+    if painted_size != size:
+        scorer = ShrinkingScorer(scorer, *painted_size)
     # Which kind of file to write shows when the model has seen a picture.
     makes = scorer(np.zeros((1, *size, 3), np.uint8))
     paints = makes.pictures is not None
@@ -60,7 +67,7 @@ def style(arguments: argparse.Namespace) -> int:
     # Beside the result, so that the last step is a rename and nothing unfinished has its name.
     with TemporaryDirectory(prefix=".stylejobs-", dir=out.parent) as name_of_folder:
         folder = Path(name_of_folder)
-        job = _Job(source, manifest, encoder, arguments.repair_damage)
+        job = _Job(source, manifest, encoder, controls, arguments.repair_damage)
         segments, table = _score(job, scorer, makes, folder)
         differences = compare_table(manifest, table) if table else []
         left_out: tuple[LeftOut, ...] = ()
@@ -86,19 +93,37 @@ class _Job(NamedTuple):
     source: Path
     manifest: Manifest
     encoder: EncoderSettings
+    controls: Controls
     repair: bool
 
 
 def _chosen(arguments: argparse.Namespace) -> tuple[str, Callable[[int, int], Scorer]]:
     """The name of the style or model that is asked for, and what makes its scorer."""
     from stylejobs.scoring.backends import create_scorer
-    from stylejobs.scoring.weights import load_weights
 
     if (model := _model(arguments.style)) is not None:
         return model.name, partial(model.scorer, device=arguments.device)
-    weights = load_weights(style_file(arguments.style))
+    weights = _weights(arguments.style)
     device, backend = arguments.device, arguments.backend
-    return weights.name, partial(create_scorer, weights, device=device, backend=backend)
+    name = weights.name.replace(":", "_").replace(",", "-")  # of a blend
+    return name, partial(create_scorer, weights, device=device, backend=backend)
+
+
+def _weights(text: str | None) -> StyleWeights:
+    """The weights of the style, the file or the blend that ``--style`` names."""
+    from stylejobs.scoring.blend import blend, parse_blend
+    from stylejobs.scoring.weights import load_weights
+
+    if text is None or Path(text).is_file() or not (parts := parse_blend(text)):
+        return load_weights(style_file(text))
+    return blend([(load_weights(style_file(part)), share) for part, share in parts])
+
+
+def _controls(arguments: argparse.Namespace) -> Controls:
+    from stylejobs.scoring.controls import Controls
+
+    asked = {name: getattr(arguments, name) for name in Controls.model_fields}
+    return Controls().with_wishes({k: v for k, v in asked.items() if v is not None})
 
 
 def _model(text: str | None) -> Model | None:
@@ -186,8 +211,10 @@ def _score(
     from stylejobs.media.colour import from_rgb
     from stylejobs.media.encode import SegmentWriter
     from stylejobs.media.normalise import normalised_frames
+    from stylejobs.scoring.controls import finishing
     from stylejobs.scoring.engine import score
     from stylejobs.scoring.records import RecordWriter
+    from stylejobs.scoring.steady import FramePlan
 
     manifest, track = job.manifest, job.manifest.video
     paints, tells = makes.pictures is not None, makes.records is not None
@@ -213,16 +240,26 @@ def _score(
         else nullcontext() as table,
     ):
         for shard in range(len(manifest.shard_starts) - 1):
-            pts = manifest.shard_pts(shard)
-            if pts:
+            piece = range(*manifest.shard_starts[shard : shard + 2])
+            if piece:
+                plan = FramePlan([piece], job.controls.warm_up)
+                scored = [manifest.pts[n] for n in plan.frames]
+                pts = manifest.shard_pts(shard)
                 file = folder / f"{shard}.mp4"
-                frames = normalised_frames(job.source, manifest, pts, job.repair)
+                frames = normalised_frames(job.source, manifest, scored, job.repair)
                 with (
                     SegmentWriter(file, track, pts, job.encoder)
                     if paints
                     else nullcontext() as segment
                 ):
-                    score(frames, scorer, write, track.colour, on_frame)
+                    score(
+                        frames,
+                        scorer,
+                        plan.for_kept(write),
+                        track.colour,
+                        plan.for_kept(on_frame),
+                        finishing(job.controls, plan),
+                    )
                 segments += [file] if paints else []
     return segments, folder / "table" if tells else None
 

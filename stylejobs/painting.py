@@ -7,10 +7,10 @@ Knows nothing of Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,14 +20,18 @@ from stylejobs.media.decode import read_frames
 from stylejobs.media.encode import EncoderSettings, SegmentWriter
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.probe import probe
+from stylejobs.recipe import Recipe
+from stylejobs.scoring.controls import finishing
 from stylejobs.scoring.engine import Busy, score
 from stylejobs.scoring.records import RecordWriter
 from stylejobs.scoring.scorer import Record, Scorer
+from stylejobs.scoring.steady import FramePlan
 from stylejobs.storage.clips import Workplace
 from stylejobs.storage.parts import Part, commit_files, commit_group, find_part
-from stylejobs.studio import MissingInput, Recipe, Studio
+from stylejobs.studio import MissingInput, Studio
 
 if TYPE_CHECKING:
+    import av
     import numpy as np
 
 # Called after each frame with the figures of this run, the number of the shard's frames that are
@@ -91,12 +95,7 @@ class ShardWork:
             MissingInput: the shard's frames are not cut yet.
         """
         store = self.studio.store
-        source = find_part(store, self.place.frames(self.shard))
-        if source is None:
-            raise MissingInput(
-                f"The frames of {self.place.clip.upload_path}, shard {self.shard:02d}, are not"
-                " there for the present version of the upload. Materialise 'frames' first."
-            )
+        self._require(self.place.frames(self.shard))
         manifest = self.studio.manifest(self.place)
         paths = self._piece_paths(manifest)
         found = {} if self.again else {piece: find_part(store, paths[piece]) for piece in paths}
@@ -108,17 +107,14 @@ class ShardWork:
             named = {f"{paths[piece]}{file.suffix}": file for file in files}
             parts[piece] = commit_files(store, paths[piece], named, len(piece), {})
 
-        busy, device = Busy(), ""
+        def after_frame(busy: Busy, before: np.ndarray, after: np.ndarray | None) -> None:
+            on_frame(busy, next(done), before, after)
+
+        busy, device, done = Busy(), "", count(kept + 1)
         if missing:
             scorer = self.scorer_for(self.recipe, manifest.video.height, manifest.video.width)
             device = scorer.device
-            busy = self._score(
-                manifest,
-                scorer,
-                missing,
-                commit,
-                lambda busy, *pictures: on_frame(busy, kept + busy.frames, *pictures),
-            )
+            busy = self._score(manifest, scorer, missing, commit, after_frame)
         return Painted([parts[piece] for piece in paths], busy, kept, device)
 
     def _piece_paths(self, manifest: Manifest) -> dict[range, str]:
@@ -137,29 +133,71 @@ class ShardWork:
         scorer: Scorer,
         pieces: Sequence[range],
         commit: Commit,
-        after_frame: Callable[[Busy, np.ndarray, np.ndarray | None], None],
+        after_frame: Callable[..., None],
     ) -> Busy:
         settings = self.studio.settings
+        controls = self.recipe.controls
+        first = manifest.shard_starts[self.shard]
+        in_video = [range(first + piece.start, first + piece.stop) for piece in pieces]
+        plan = FramePlan(in_video, controls.warm_up)
         with (
             self.studio.store.scratch() as folder,
-            self.studio.store.open_local(self.place.frames(self.shard)) as cut,
+            self._sources(plan.frames, first) as frames,
             _PieceWriter(folder, manifest, self.shard, pieces, settings.encoder, commit) as writer,
         ):
-            index = probe(cut, settings.limits)
-            frames = chain.from_iterable(
-                read_frames(cut, index, index.pts[first:end]) for first, end in _stretches(pieces)
+            busy = score(
+                frames,
+                scorer,
+                plan.for_kept(writer.write),
+                manifest.video.colour,
+                plan.for_kept(after_frame),
+                finishing(controls, plan),
             )
-            return score(frames, scorer, writer.write, manifest.video.colour, after_frame)
+        # Those that only warmed up are no frames of this shard.
+        return replace(busy, frames=sum(map(len, pieces)))
+
+    @contextmanager
+    def _sources(self, numbers: Sequence[int], first: int) -> Iterator[Iterator[av.VideoFrame]]:
+        """Frames of the video by their numbers; the shard begins with ``first``."""
+        stretches = _stretches(numbers)
+        with ExitStack() as files:
+
+            def opened(path: str) -> tuple[Path, Manifest]:
+                file = files.enter_context(self.studio.store.open_local(path))
+                return file, probe(file, self.studio.settings.limits)
+
+            shard = opened(self.place.frames(self.shard))
+            before = None
+            if numbers[0] < first:
+                self._require(self.place.lead_in(self.shard), "before those ")
+                before = opened(self.place.lead_in(self.shard))
+
+            def read(stretch: range) -> Iterator[av.VideoFrame]:
+                if before and stretch.start < first:
+                    file, index = before
+                    yield from read_frames(file, index, index.pts[stretch.start - first :])
+                file, index = shard
+                wanted = slice(max(stretch.start - first, 0), stretch.stop - first)
+                yield from read_frames(file, index, index.pts[wanted])
+
+            yield chain.from_iterable(map(read, stretches))
+
+    def _require(self, path: str, which: str = "") -> None:
+        if find_part(self.studio.store, path) is None:
+            raise MissingInput(
+                f"The frames {which}of {self.place.clip.upload_path}, shard {self.shard:02d}, are"
+                " not there for the present version of the upload. Materialise 'frames' first."
+            )
 
 
-def _stretches(pieces: Sequence[range]) -> list[tuple[int, int]]:
-    """First and end of the pieces, neighbours in one: each start costs a seek and decoding."""
-    stretches: list[tuple[int, int]] = []
-    for piece in pieces:
-        if stretches and stretches[-1][1] == piece.start:
-            stretches[-1] = (stretches[-1][0], piece.stop)
+def _stretches(numbers: Sequence[int]) -> list[range]:
+    """Ascending numbers as ranges, as few as can be: each start costs a seek and decoding."""
+    stretches: list[range] = []
+    for number in numbers:
+        if stretches and stretches[-1].stop == number:
+            stretches[-1] = range(stretches[-1].start, number + 1)
         else:
-            stretches.append((piece.start, piece.stop))
+            stretches.append(range(number, number + 1))
     return stretches
 
 

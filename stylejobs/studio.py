@@ -7,9 +7,9 @@ its uploader is told. Knows nothing of Dagster.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -18,13 +18,17 @@ from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
 from stylejobs.media.mux import final_suffix
+from stylejobs.recipe import BLEND, Blend, Recipe
 from stylejobs.scoring.backends import create_scorer
+from stylejobs.scoring.blend import blend, blend_digest, parse_blend
+from stylejobs.scoring.controls import Controls, ShrinkingScorer
 from stylejobs.scoring.errors import UnusableModel
 from stylejobs.scoring.models import Model
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.weights import (
     SUFFIXES,
     StyleWeights,
+    UnusableStyle,
     check_size,
     file_digest,
     load_weights,
@@ -39,6 +43,9 @@ FRAMES_VERSION = "3"
 PAINT_VERSION = "4"
 AUDIO_VERSION = "2"
 FINAL_VERSION = "3"
+
+# Where a style's weights lie: in the package, or the store; or a model of the settings.
+Weights = Path | StoredObject | Model
 
 
 class MissingInput(Exception):
@@ -64,21 +71,6 @@ class Superseded(Exception):
             f"{clip.upload_path} changed while it was in work; the new version is painted by a"
             " run of its own."
         )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a clip is painted.
-
-    Attributes:
-        style: its name, or that of a model of the settings.
-        version: ``<style>-<hash>``; changes with the weights or the model, and the settings.
-        weights: path in the store, or a file of the package; or the model.
-    """
-
-    style: str
-    version: str
-    weights: str | Path | Model
 
 
 class Studio:
@@ -197,11 +189,11 @@ class Studio:
         for style in self.styles():
             self.store.make_folder(f"{INBOX}/{style}")
 
-    def styles(self) -> dict[str, Path | StoredObject | Model]:
+    def styles(self) -> dict[str, Weights]:
         """What videos can be painted with, by name: the models of the settings, the store's
         ``styles/``, the shipped styles; an earlier one hides a later one of the same name.
         """
-        found: dict[str, Path | StoredObject | Model] = dict(shipped_styles(self.settings.network))
+        found: dict[str, Weights] = dict(shipped_styles(self.settings.network))
         for file in self.store.list(STYLES):
             path = PurePosixPath(file.path)
             if path.suffix in SUFFIXES and len(path.parts) == 2 and not file.is_link:
@@ -209,22 +201,53 @@ class Studio:
         # Last: who may bring styles must not be able to stand in for the operator's model.
         return {**found, **dict(self.settings.models)}
 
+    def recipe_of(self, clip: Clip) -> Recipe:
+        """How to paint a clip now.
+
+        Raises:
+            MissingInput: as `recipe`.
+            BadControls: nothing can be painted as somebody asked for.
+        """
+        return self.controlled(self.recipe(clip.style), clip)
+
+    def controlled(self, recipe: Recipe, clip: Clip) -> Recipe:
+        """``recipe`` with the clip's controls."""
+        controls = self.controls(clip)
+        own = controls != self.settings.controls
+        return replace(recipe, controls=controls, own_controls=own)
+
+    def controls(self, clip: Clip) -> Controls:
+        """How the paint is put on a clip: as was asked for, or else as the settings say.
+
+        Raises:
+            BadControls: as was asked for, it cannot be done.
+        """
+        return self.settings.controls.with_wishes(clip.controls)
+
     def recipe(self, style: str) -> Recipe:
-        """How to paint with ``style`` now.
+        """How to paint with ``style`` now, where nobody asks for anything else.
+
+        Args:
+            style: a name, or a blend such as ``great_wave:0.7,starry_night:0.3``.
 
         Raises:
             MissingInput: there is no such style, its file is too large for one, or its model is
                 not there.
         """
         styles = self.styles()
+        try:
+            if style not in styles and (parts := parse_blend(style)):
+                return self._blend(style, [(self._found(name, styles), w) for name, w in parts])
+            return self._recipe(style, self._found(style, styles))
+        except UnusableModel as error:
+            raise MissingInput(f"'{style}' cannot be used. {error}") from None
+
+    def _found(self, style: str, styles: Mapping[str, Weights]) -> Weights:
         if style not in styles:
             raise MissingInput(
                 f"There is no style '{style}'. The styles are: {', '.join(sorted(styles))}."
             )
-        try:
-            return self._recipe(style, styles[style])
-        except UnusableModel as error:
-            raise MissingInput(f"'{style}' cannot be used. {error}") from None
+        return styles[style]
 
     def recipes(self) -> dict[str, Recipe]:
         """How to paint with each style now; what cannot be one is left out."""
@@ -234,18 +257,37 @@ class Studio:
                 found[style] = self._recipe(style, weights)
         return found
 
-    def _recipe(self, style: str, weights: Path | StoredObject | Model) -> Recipe:
-        source: str | Path | Model
-        match weights:
-            case Model():
-                source, digest = weights, weights.version()
-            case StoredObject():
-                check_size(weights.path, weights.size)  # before it is fetched
-                source, digest = weights.path, _digest(self.store, weights.path, weights.etag)
-            case _:
-                source, digest = weights, style_digest(weights)
-        version = version_of(PAINT_VERSION, digest, self.settings.encoder)
-        return Recipe(style, f"{style}-{version}", source)
+    def _recipe(self, style: str, weights: Weights) -> Recipe:
+        if isinstance(weights, Model):
+            return self._made(style, style, weights.version(), weights)
+        source, digest = self._identified(weights)
+        return self._made(style, style, digest, source)
+
+    def _blend(self, style: str, parts: Sequence[tuple[Weights, float]]) -> Recipe:
+        sources, digests = [], []
+        for weights, share in parts:
+            if isinstance(weights, Model):
+                raise UnusableStyle(f"{weights} is no style; only styles can be blended.")
+            source, digest = self._identified(weights)
+            sources.append((source, share))
+            digests.append((digest, share))
+        # A blend may have a name that no folder has.
+        return self._made(style, BLEND, blend_digest(digests), Blend(tuple(sources)))
+
+    def _identified(self, weights: Path | StoredObject) -> tuple[str | Path, str]:
+        """Where a style's weights are, and their digest."""
+        if isinstance(weights, Path):
+            return weights, style_digest(weights)
+        check_size(weights.path, weights.size)  # before it is fetched
+        return weights.path, _digest(self.store, weights.path, weights.etag)
+
+    def _made(
+        self, style: str, name: str, digest: str, weights: str | Path | Blend | Model
+    ) -> Recipe:
+        controls = self.settings.controls
+        unusual = [controls.facts] if controls.facts else []
+        base = version_of(PAINT_VERSION, digest, self.settings.encoder, *unusual)
+        return Recipe(style, f"{name}-{base}", weights, controls)
 
     def scorer(self, recipe: Recipe, height: int, width: int) -> Scorer:
         """The recipe's model, made ready for frames of ``height`` × ``width``.
@@ -253,10 +295,13 @@ class Studio:
         Raises:
             UnusableModel: the style's file holds no weights, or the model does not run.
         """
+        size = recipe.controls.painted_size(height, width)
+        device, backend = self.settings.device, self.settings.backend
         if isinstance(recipe.weights, Model):
-            return recipe.weights.scorer(height, width, self.settings.device)
-        weights = self._load(recipe.weights)
-        return create_scorer(weights, height, width, self.settings.device, self.settings.backend)
+            scorer = recipe.weights.scorer(*size, device)
+        else:
+            scorer = create_scorer(self._weights(recipe.weights), *size, device, backend)
+        return scorer if size == (height, width) else ShrinkingScorer(scorer, *size)
 
     def weights(self, style: str) -> StyleWeights:
         """The weights of a style.
@@ -268,19 +313,17 @@ class Studio:
         recipe = self.recipe(style)
         if isinstance(recipe.weights, Model):
             raise MissingInput(f"'{style}' is a model of the settings, not a style.")
-        return self._load(recipe.weights)
+        return self._weights(recipe.weights)
 
-    def _load(self, source: str | Path) -> StyleWeights:
-        with self._open_weights(source) as file:
-            return load_weights(file)
-
-    @contextmanager
-    def _open_weights(self, weights: str | Path) -> Iterator[Path]:
-        if isinstance(weights, Path):
-            yield weights
-        else:
-            with self.store.open_local(weights) as file:
-                yield file
+    def _weights(self, weights: str | Path | Blend) -> StyleWeights:
+        match weights:
+            case Blend():
+                return blend([(self._weights(part), share) for part, share in weights.parts])
+            case Path():
+                return load_weights(weights)
+            case _:
+                with self.store.open_local(weights) as file:
+                    return load_weights(file)
 
     # Verdicts
 
@@ -298,8 +341,20 @@ class Studio:
 
     def accept(self, clip: Clip) -> None:
         """Make the clip known by its key; a letter about an earlier version is withdrawn."""
-        self.store.write(clip.card_path, clip.model_dump_json().encode())
+        self.remember(clip)
         self.store.delete(clip.rejection_path)
+
+    def remember(self, clip: Clip) -> None:
+        """Keep what is known of a clip under its key."""
+        self.store.write(clip.card_path, clip.model_dump_json().encode())
+
+    def with_earlier_controls(self, clip: Clip) -> Clip:
+        """The clip with what was asked for before, where it is not asked for anew."""
+        try:
+            known = self.clip(clip.key)
+        except MissingInput:
+            return clip
+        return clip.asking(known.controls | clip.controls)
 
 
 def manifest_version(settings: Settings) -> str:

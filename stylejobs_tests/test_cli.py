@@ -10,17 +10,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ffmpeg
+import numpy as np
 import pytest
 import torch
 
 from examples import light
 from stylejobs.cli import main
+from stylejobs.media.colour import to_rgb
+from stylejobs.media.decode import read_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.network import TransformerNet
 from stylejobs.scoring.records import read_records
@@ -100,6 +103,57 @@ def test_any_number_of_shards_paints_every_frame(
     assert run("style", source, *arguments)[0] == 0
     status, report, _ = run("verify", source, out)
     assert (status, report.split(",")[0]) == (0, "identical: 48 frames")
+
+
+def test_controls_apply_to_every_frame(
+    run: Run, clip: Clip, style_file: Path, tmp_path: Path
+) -> None:
+    source = clip("b_frames.mp4")
+
+    def painted(name: str, *controls: object) -> list[np.ndarray]:
+        out = tmp_path / name
+        status, _, _ = run("style", source, "--style", style_file, "--out", out, *controls)
+        assert status == 0
+        return list(pictures(out))
+
+    everything = ["--strength", 0.2, "--colours", "source", "--lines", 64, "--steady", 0.5]
+    shown = zip(
+        pictures(source),
+        painted("full.mp4"),
+        painted("controlled.mp4", *everything, "--shards", 3),
+        strict=True,
+    )
+    for frame, full, controlled in shown:
+        assert apart(frame, controlled) < 0.4 * apart(frame, full)
+
+
+def test_a_control_that_cannot_be_is_explained(run: Run, video: Path, style_file: Path) -> None:
+    outcome = run("style", video, "--style", style_file, "--strength", "much")
+    the_error(outcome, "strength='much'", "valid number")
+
+
+def test_a_blend_of_one_is_that_style_and_an_unknown_part_is_named(
+    run: Run, clip: Clip, style_file: Path, tmp_path: Path
+) -> None:
+    source = clip("single_frame.mp4")
+    (shipped, *_) = shipped_styles()
+    made = []
+    for n, style in enumerate((shipped, f"{shipped}:1")):
+        out = tmp_path / f"{n}.mp4"
+        assert run("style", source, "--style", style, "--out", out)[0] == 0
+        made += pictures(out)
+    assert apart(*made) == 0
+    the_error(run("style", source, "--style", f"{shipped}:1,none:1"), "none: no such style")
+
+
+def pictures(video: Path) -> Iterator[np.ndarray]:
+    manifest = probe(video, Limits())
+    for frame in read_frames(video, manifest, manifest.pts):
+        yield to_rgb(frame, manifest.video.colour)
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(int) - other).mean())
 
 
 def test_torch_is_the_other_backend(run: Run, clip: Clip, style_file: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def cleared_work(context: AssetExecutionContext, studio: StudioResource) -> Mate
     freed, kept_because = Freed(), None
     with explained(rules):
         place = rules.workplace(rules.clip(key))
-        version = f"{place.version}-{rules.recipe(place.clip.style).version}"
+        version = f"{place.version}-{rules.recipe_of(place.clip).version}"
         kept_because = _objection(context.instance, key, version, context.run.run_id)
         if kept_because is None:
             freed = clear(rules, place)

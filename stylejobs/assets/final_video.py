@@ -68,7 +68,7 @@ def final_video(context: AssetExecutionContext, studio: StudioResource) -> Mater
         clip = rules.clip(context.partition_key)
         label(context, [clip])
         place = rules.workplace(clip)
-        recipe = rules.recipe(clip.style)
+        recipe = rules.recipe_of(clip)
         result = deliver(rules, place, recipe)
         video = rules.manifest(place).video
         waited = time.time() - rules.upload(clip).changed

@@ -1,5 +1,8 @@
 """The frames of a clip's shard: upright, 8-bit, lossless, exact in time, cheap to decode."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 from dagster import (
     AssetDep,
     AssetExecutionContext,
@@ -20,9 +23,13 @@ from stylejobs.media.encode import MEZZANINE, SegmentWriter
 from stylejobs.media.normalise import normalised_frames
 from stylejobs.partitions import by_clip, clip_and_shard, shard_names, shards
 from stylejobs.resources import StudioResource
+from stylejobs.scoring.controls import LONGEST_WARM_UP
 from stylejobs.storage.clips import WORK, Workplace
 from stylejobs.storage.parts import Part, commit_part, find_part
 from stylejobs.studio import FRAMES_VERSION, Studio
+
+if TYPE_CHECKING:
+    import av
 
 # A backfill puts as many shards in a run as a clip has; ranges never span clips by halves.
 backfills = BackfillPolicy.multi_run(max_partitions_per_run=len(shard_names))
@@ -61,6 +68,8 @@ def frames(
                 place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
                 found = None if config.again else find_part(rules.store, place.frames(shard))
                 part = found or cut(rules, place, shard)
+                if rules.controls(clip).steady:
+                    lead_in(rules, place, shard, config.again)
         versions[clip_key] = place.version
         context.log.info("%s shard %02d: %d frames", clip_key, shard, part.frames)
         context.add_asset_metadata(
@@ -71,13 +80,42 @@ def frames(
 
 def cut(studio: Studio, place: Workplace, shard: int) -> Part:
     """Make the frames part of one shard of ``place``."""
-    watch = Stopwatch()
     manifest = studio.manifest(place)
     pts = manifest.shard_pts(shard)
-    path = place.frames(shard)
+    samples = Samples(len(pts))
+
+    def on_frame(index: int, frame: "av.VideoFrame") -> None:
+        if samples.wants(index):
+            samples.add(to_rgb(frame, manifest.video.colour))
+
+    return _write(studio, place, pts, place.frames(shard), on_frame, samples.preview)
+
+
+def lead_in(studio: Studio, place: Workplace, shard: int, again: bool = False) -> None:
+    """Make the frames before a shard a part of their own, where a blend warms up with them.
+
+    They are the last of the shard before, but that may be in work elsewhere, or not there yet.
+    """
+    manifest = studio.manifest(place)
+    first = manifest.shard_starts[shard]
+    path = place.lead_in(shard)
+    if manifest.shard_pts(shard) and first and (again or not find_part(studio.store, path)):
+        _write(studio, place, manifest.pts[max(0, first - LONGEST_WARM_UP) : first], path)
+
+
+def _write(
+    studio: Studio,
+    place: Workplace,
+    pts: Sequence[int],
+    path: str,
+    on_frame: Callable[[int, "av.VideoFrame"], None] = lambda *_: None,
+    more_facts: Callable[[], Mapping[str, Any]] = dict,
+) -> Part:
+    """Cut the frames at ``pts`` out of the upload, as the part at ``path``."""
+    watch = Stopwatch()
+    manifest = studio.manifest(place)
     if not pts:
         return commit_part(studio.store, path, None, 0, watch.facts(0, manifest.video))
-    samples = Samples(len(pts))
     with studio.store.scratch() as folder:
         file = folder / "frames.mp4"
         with (
@@ -85,10 +123,8 @@ def cut(studio: Studio, place: Workplace, shard: int) -> Part:
             SegmentWriter(file, manifest.video, pts, MEZZANINE) as writer,
         ):
             repair = studio.settings.repair_damage
-            shown = normalised_frames(source, manifest, pts, repair)
-            for index, frame in enumerate(shown):
-                if samples.wants(index):
-                    samples.add(to_rgb(frame, manifest.video.colour))
+            for index, frame in enumerate(normalised_frames(source, manifest, pts, repair)):
+                on_frame(index, frame)
                 writer.write(frame)
-        facts = {**watch.facts(len(pts), manifest.video), **samples.preview()}
+        facts = {**watch.facts(len(pts), manifest.video), **more_facts()}
         return commit_part(studio.store, path, file, len(pts), facts)

@@ -16,12 +16,13 @@ from stylejobs.assets.reports import Samples, Stopwatch, part_facts
 from stylejobs.assets.versions import common_version
 from stylejobs.painting import ShardWork
 from stylejobs.partitions import by_clip, clip_and_shard, shards
+from stylejobs.recipe import Recipe
 from stylejobs.resources import StudioResource
 from stylejobs.scoring.engine import Busy
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.storage.clips import WORK
 from stylejobs.storage.parts import Part
-from stylejobs.studio import PAINT_VERSION, Recipe
+from stylejobs.studio import PAINT_VERSION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +67,7 @@ def styled_frames(
         with explained(rules):
             clip = rules.clip(clip_key)
             place = rules.workplace(clip, context.run.tags.get(UPLOAD_ETAG))
-            recipe = rules.recipe(clip.style)
+            recipe = rules.recipe_of(clip)
             work = ShardWork(rules, place, recipe, shard, scorer_for, config.again)
             found = work.find()
             part = found or paint(work, context.log.info, f"{clip_key} shard {shard:02d}")
@@ -95,10 +96,12 @@ def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
     facts = {
         **watch.facts(busy.frames, manifest.video),
         "style": work.recipe.style,
+        **work.recipe.controls.facts,
         "frames_kept": painted.kept,
         "device": painted.device,
         "score_seconds": busy.score,
         "decode_seconds": busy.decode,
+        **({"finish_seconds": busy.finish} if busy.finish else {}),
         "encode_seconds": busy.encode,
         **samples.preview(),
     }

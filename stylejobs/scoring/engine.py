@@ -1,4 +1,4 @@
-"""Decode, score and write at the same time, a few frames behind each other."""
+"""Decode, score, finish and write at the same time, a few frames behind each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,6 +30,7 @@ class Busy:
     frames: int = 0
     decode: float = 0.0
     score: float = 0.0
+    finish: float = 0.0
     encode: float = 0.0
 
 
@@ -44,6 +45,8 @@ class PictureWriter(Protocol):
 # Called with a frame's source and scored picture, (H, W, 3) uint8 RGB, and its record.
 OnFrame = Callable[[Busy, "np.ndarray", "np.ndarray | None"], None]
 Write = Callable[["np.ndarray | None", "Record | None"], None]
+# From a frame's source and scored picture, the picture to write; (H, W, 3) uint8 RGB each.
+Finish = Callable[["np.ndarray", "np.ndarray"], "np.ndarray"]
 
 
 def paint(
@@ -75,19 +78,21 @@ def score(
     write: Write,
     colour: Colour,
     on_frame: OnFrame = lambda *_: None,
+    finish: Finish | None = None,
 ) -> Busy:
     """Score each of ``frames``; memory does not grow with their number.
 
-    Decoding and writing run on a thread each beside the scorer's. The first error of any stage
-    is raised here, after the frames in flight.
+    Decoding, finishing and writing run on a thread each beside the scorer's. The first error of
+    any stage is raised here, after the frames in flight.
 
     Args:
         write: called for each frame, in order, with its picture and its record, whichever the
             model makes.
-        on_frame: called after each frame with the figures so far, the source and the scored
+        on_frame: called after each frame with the figures so far, the source and the finished
             picture, (H, W, 3) uint8 RGB.
+        finish: called for each picture, in order; what it returns goes in the picture's place.
     """
-    return _Stages(frames, scorer, write, colour, on_frame).run()
+    return _Stages(frames, scorer, write, colour, on_frame, finish).run()
 
 
 @dataclass
@@ -97,6 +102,7 @@ class _Stages:
     write: Write
     colour: Colour
     on_frame: OnFrame
+    finish: Finish | None
 
     def __post_init__(self) -> None:
         self.source = iter(self.frames)
@@ -105,9 +111,10 @@ class _Stages:
 
     def run(self) -> Busy:
         with ExitStack() as threads:
-            decoders, scorers, writers = (
+            workers = self.scorer.workers
+            decoders, scorers, finishers, writers = (
                 _Threads(threads, name, count)
-                for name, count in (("decode", 1), ("score", self.scorer.workers), ("write", 1))
+                for name, count in (("decode", 1), ("score", workers), ("finish", 1), ("write", 1))
             )
             ahead = deque(decoders.submit(self._decode) for _ in range(self._batches_ahead))
             scoring: deque[tuple[list[np.ndarray], Future[Scores]]] = deque()
@@ -126,9 +133,12 @@ class _Stages:
 
             while pictures := ahead.popleft().result():
                 ahead.append(decoders.submit(self._decode))
-                scoring.append((pictures, scorers.submit(self._score, pictures)))
+                scores = scorers.submit(self._score, pictures)
+                if self.finish:
+                    scores = finishers.submit(self._finish, self.finish, pictures, scores)
+                scoring.append((pictures, scores))
                 # One batch more than there are threads, so that none ever waits for work.
-                if len(scoring) > self.scorer.workers:
+                if len(scoring) > workers + (1 if self.finish else 0):
                     pass_on()
             while scoring:
                 pass_on()
@@ -160,6 +170,17 @@ class _Stages:
         with self.lock:
             self.busy.score += time.perf_counter() - started
         return scores
+
+    def _finish(self, finish: Finish, sources: list[np.ndarray], scoring: Future[Scores]) -> Scores:
+        import numpy as np
+
+        scores = scoring.result()
+        if scores.pictures is None:
+            return scores
+        started = time.perf_counter()
+        pictures = [finish(*pair) for pair in zip(sources, scores.pictures, strict=True)]
+        self.busy.finish += time.perf_counter() - started
+        return replace(scores, pictures=np.stack(pictures))
 
     def _write(self, scores: Scores, count: int) -> None:
         started = time.perf_counter()

@@ -18,13 +18,9 @@ _CUT_PLACES, _CUT_COLOURS = 0.06, 0.2
 
 
 class FlowEstimator:
-    """Dense inverse search (Kroeger et al. 2016); the same pictures give the same flow.
+    """Dense inverse search (Kroeger et al. 2016); the same pictures give the same flow."""
 
-    Args:
-        lines: pictures with more are shrunk first; None never shrinks.
-    """
-
-    def __init__(self, preset: Preset = "medium", lines: int | None = None) -> None:
+    def __init__(self, preset: Preset = "medium") -> None:
         import cv2
 
         presets = {
@@ -33,21 +29,12 @@ class FlowEstimator:
             "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
         }
         self._search = cv2.DISOpticalFlow.create(presets[preset])
-        self._lines = lines
-
-    def gray(self, picture: np.ndarray) -> np.ndarray:
-        """What of a picture, (H, W, 3) uint8 RGB, flow is computed from: (h, w) uint8."""
-        import cv2
-
-        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        height, width = gray.shape
-        if self._lines is None or height <= self._lines:
-            return gray
-        size = max(1, round(width * self._lines / height)), self._lines
-        return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
 
     def __call__(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Where each pixel of ``start`` is found in ``end``, both from ``gray``.
+        """Where each pixel of ``start`` is found in ``end``.
+
+        Args:
+            start, end: (h, w) uint8.
 
         Returns:
             (h, w, 2) float32, in pixels to the right and down.
@@ -64,10 +51,47 @@ def agrees(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
     height, width = flow.shape[:2]
     x, y = targets(flow)
     returned = move(back, flow)
-    apart = ((flow + returned) ** 2).sum(-1)
-    lengths = (flow**2).sum(-1) + (returned**2).sum(-1)
+    apart = _squared(flow + returned)
+    lengths = _squared(flow) + _squared(returned)
     inside: np.ndarray = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return inside & (apart <= _TOLERANCE * lengths + _SLACK)
+
+
+def _squared(flow: np.ndarray) -> np.ndarray:
+    """The square of each vector's length."""
+    x, y = flow[..., 0], flow[..., 1]  # numpy is slow at sums over so few
+    return x * x + y * y
+
+
+def enlarged(flow: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A flow for pictures of another size."""
+    import cv2
+    import numpy as np
+
+    h, w = flow.shape[:2]
+    if (h, w) == (height, width):
+        return flow
+    factors = np.array([width / w, height / h], np.float32)
+    return cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * factors
+
+
+def shrunk(picture: np.ndarray, lines: int) -> np.ndarray:
+    """A picture, (H, W, 3) uint8 RGB, with a shorter side of at most ``lines``."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    scale = lines / min(height, width)
+    if scale >= 1:
+        return picture
+    size = round(width * scale), round(height * scale)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def gray(picture: np.ndarray) -> np.ndarray:
+    """Luma of (H, W, 3) uint8 RGB, as (H, W) uint8."""
+    import cv2
+
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
 
 
 def targets(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from stylejobs.sensors.deliveries import automation
 from stylejobs.sensors.events import inbox_events
-from stylejobs.sensors.intake import MAX_UPLOADS_PER_TICK, runs_of
+from stylejobs.sensors.intake import MAX_UPLOADS_PER_TICK, recipe_version, runs_of
 from stylejobs.sensors.listing import MAX_PENDING, inbox
 from stylejobs.sensors.paintings import painting_sensor
 from stylejobs.sensors.scoring import scoring
@@ -14,6 +14,7 @@ __all__ = [
     "inbox",
     "inbox_events",
     "painting_sensor",
+    "recipe_version",
     "runs_of",
     "scoring",
 ]

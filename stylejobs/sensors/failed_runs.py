@@ -75,7 +75,7 @@ def _first_unfinished(studio: Studio, run: DagsterRun, clip_key: str, shards: ra
     """The shard that the run failed at: it makes one after the other."""
     clip = studio.clip(clip_key)
     place = studio.workplace(clip, run.tags.get(UPLOAD_ETAG))
-    recipe = studio.recipe(clip.style)
+    recipe = studio.recipe_of(clip)
     only_cuts = run.asset_selection == {assets.frames.key}
     for shard in shards:
         path = place.frames(shard) if only_cuts else place.styled(recipe.version, shard)

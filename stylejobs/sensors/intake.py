@@ -26,11 +26,13 @@ from stylejobs.jobs import paint, prepare
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
 from stylejobs.partitions import clips, shard_names
+from stylejobs.recipe import Recipe
+from stylejobs.scoring.controls import BadControls
 from stylejobs.sensors.memory import DATA_VERSION
 from stylejobs.sensors.scoring import RANGE, SCORE_NEXT
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.store import StoredObject
-from stylejobs.studio import MissingInput, Recipe, Studio, Superseded, manifest_version
+from stylejobs.studio import MissingInput, Studio, Superseded, manifest_version
 
 MAX_UPLOADS_PER_TICK = 10
 
@@ -72,6 +74,7 @@ class Taken:
 
 def take(studio: Studio, clip: Clip, upload: StoredObject, taken: Taken) -> None:
     """Start or refuse an upload that is at rest."""
+    clip = studio.with_earlier_controls(clip)
     try:
         recipe, manifest = _examine(studio, clip, upload)
     except UnusableMedia as error:
@@ -137,7 +140,11 @@ def _examine(studio: Studio, clip: Clip, upload: StoredObject) -> tuple[Recipe, 
             f"Drop it in inbox/<style>/; the styles are: {', '.join(sorted(studio.styles()))}.",
         )
     try:
-        recipe = studio.recipe(clip.style)
+        recipe = studio.recipe_of(clip)
+    except BadControls as error:
+        raise UnusableMedia(
+            str(error), "Correct the upload's metadata, or leave them out."
+        ) from None
     except MissingInput as error:
         raise UnusableMedia(
             str(error), "Move the video to a style's folder, or add the style to styles/ first."
@@ -167,7 +174,11 @@ def external_version(
 
 
 def recipe_version(clip_key: str, recipe: Recipe) -> list[AssetObservation | AssetMaterialization]:
-    metadata = {"style": recipe.style, "weights": str(recipe.weights)}
+    metadata = {
+        "style": recipe.style,
+        "weights": str(recipe.weights),
+        **recipe.controls.facts,
+    }
     return external_version(assets.recipe.key, clip_key, recipe.version, metadata)
 
 

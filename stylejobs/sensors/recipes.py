@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from dagster import AssetMaterialization, AssetObservation, DagsterEventType, DagsterInstance
 
 from stylejobs import assets
+from stylejobs.recipe import BLEND, Recipe
+from stylejobs.scoring.errors import UnusableModel
 from stylejobs.sensors.intake import recipe_version
 from stylejobs.sensors.memory import latest_versions
-from stylejobs.studio import Studio
+from stylejobs.studio import MissingInput, Studio
 
 MAX_RECIPES_PER_TICK = 100
 
@@ -23,9 +25,10 @@ class ChangedRecipes:
     """
 
     def __init__(self, studio: Studio, instance: DagsterInstance, seen: Mapping[str, str]) -> None:
+        self._studio = studio
         self._current = studio.recipes()
         self._instance = instance
-        self.seen = {style: recipe.version for style, recipe in self._current.items()}
+        self.seen = {style: recipe.base for style, recipe in self._current.items()}
         self._changed = self.seen != seen
 
     def events(self) -> Iterator[AssetObservation | AssetMaterialization]:
@@ -36,7 +39,11 @@ class ChangedRecipes:
         reported = latest_versions(self._instance, assets.recipe.key, kind)
         count = 0
         for clip_key, version in reported.items():
-            recipe = self._current.get(version.rpartition("-")[0])
+            base = Recipe.base_of(version)
+            style = base.rpartition("-")[0]
+            if base == self.seen.get(style) or style not in {*self.seen, BLEND}:
+                continue  # up to date, or its style is gone
+            recipe = self._recipe(clip_key)
             if recipe is None or recipe.version == version:
                 continue
             if count == MAX_RECIPES_PER_TICK:
@@ -44,3 +51,12 @@ class ChangedRecipes:
                 return
             count += 1
             yield from recipe_version(clip_key, recipe)
+
+    def _recipe(self, clip_key: str) -> Recipe | None:
+        """The clip's present recipe; None if there is none any more."""
+        try:
+            clip = self._studio.clip(clip_key)
+            recipe = self._current.get(clip.style) or self._studio.recipe(clip.style)
+            return self._studio.controlled(recipe, clip)
+        except (MissingInput, UnusableModel):
+            return None

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 INBOX, WORK, PAINTED, REJECTED, STYLES = "inbox", "work", "painted", "rejected", "styles"
 
 # What a key may hold as it is: Dagster's keys break on "|", "," and "...", file systems on more.
 _PLAIN = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
 _LONGEST_PLAIN = 100
+# What an upload's metadata may say of its painting, beside the style.
+CONTROLS = ("strength", "colours", "lines", "steady")
 _TEMPORARY = (".part", ".partial", ".tmp", ".crdownload", ".filepart")
 
 
@@ -45,6 +47,7 @@ class Clip(BaseModel):
         style: which style to paint it with; empty if nothing says so.
         name: the rest of the path, as the uploader wrote it.
         folder: the folder under the inbox, where that is not the style's.
+        controls: how somebody asked to have it painted, by name, as they wrote it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,18 +55,30 @@ class Clip(BaseModel):
     style: str
     name: str
     folder: str | None = None
+    controls: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def of_upload(cls, path: str, metadata: Mapping[str, str] | None = None) -> Clip:
-        """The clip of an object in the inbox; the style that its metadata names goes first."""
+        """The clip of an object in the inbox, painted as its metadata says.
+
+        The style that they name goes before the folder's.
+        """
+        metadata = metadata or {}
         _, _, rest = path.partition("/")
         folder, _, name = rest.partition("/")
         if not folder or not name:
             folder, name = "", rest
-        style = (metadata or {}).get("style", "").strip() or folder
+        style = metadata.get("style", "").strip() or folder
         return cls.model_construct(
-            style=style, name=name, folder=None if style == folder else folder
+            style=style,
+            name=name,
+            folder=None if style == folder else folder,
+            controls={name: metadata[name].strip() for name in CONTROLS if name in metadata},
         )
+
+    def asking(self, controls: Mapping[str, str]) -> Clip:
+        """The clip, to be painted with these controls."""
+        return self.model_copy(update={"controls": dict(controls)})
 
     @property
     def is_temporary(self) -> bool:
@@ -133,6 +148,10 @@ class Workplace:
 
     def frames(self, shard: int) -> str:
         return f"{self.root}/frames/{shard:02d}.mp4"
+
+    def lead_in(self, shard: int) -> str:
+        """The frames before a shard, for a blend to warm up with."""
+        return f"{self.root}/frames/{shard:02d}-lead-in.mp4"
 
     def styled(self, recipe: str, shard: int) -> str:
         return f"{self.root}/styled-{recipe}/{shard:02d}"

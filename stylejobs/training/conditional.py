@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from stylejobs.scoring.network import TransformerNet
 
-
 # A fresh network answers with numbers around 0, and each step of Adam changes a weight by as much,
 # whatever it is for. In these units a picture is such numbers, too: without them the brightness
 # alone takes thousands of steps.

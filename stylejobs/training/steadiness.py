@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from stylejobs.scoring.motion import FlowEstimator, agrees, is_cut, move
+from stylejobs.scoring.motion import FlowEstimator, agrees, enlarged, gray, is_cut, move, shrunk
 
 if TYPE_CHECKING:
     import numpy as np
 
-_LINES = 720  # flow of larger pictures is computed at this height
+_LINES = 720  # flow is computed at, at most
 _FEWEST = 0.05  # of a pair's pixels must be comparable
 _NEIGHBOURS = 8
 
@@ -50,7 +50,7 @@ def warping_errors(
     if len(source) != len(painted):
         raise ValueError(f"{len(source)} source frames, but {len(painted)} painted ones")
     cuts = {n for n in range(1, len(source)) if is_cut(source[n - 1], source[n])}
-    flow = FlowEstimator("medium", _LINES)
+    flow = FlowEstimator()
     return [
         None
         if cuts & set(range(n + 1, n + step + 1))
@@ -94,7 +94,7 @@ def sharpness(pictures: Sequence[np.ndarray]) -> float:
     import numpy as np
 
     def of(picture: np.ndarray) -> float:
-        luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        luma = gray(picture)
         across = cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8)
         down = cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)
         return float(cv2.magnitude(across, down).mean())
@@ -113,14 +113,12 @@ def _pair_error(
     import numpy as np
 
     height, width = after.shape[:2]
-    old, new = flow.gray(before), flow.gray(after)
+    old, new = (gray(shrunk(picture, _LINES)) for picture in (before, after))
     back = flow(new, old)
     seen = agrees(back, flow(old, new))
     if seen.mean() < _FEWEST:
         return None
-    if back.shape[:2] != (height, width):
-        factors = np.array([width / back.shape[1], height / back.shape[0]], np.float32)
-        back = cv2.resize(back, (width, height)) * factors
-        seen = cv2.resize(seen.astype(np.uint8), (width, height), interpolation=0).astype(bool)
-    moved = move(painted_before, back).astype(np.float32)
+    nearest = cv2.INTER_NEAREST
+    seen = cv2.resize(seen.astype(np.uint8), (width, height), interpolation=nearest) > 0
+    moved = move(painted_before, enlarged(back, height, width)).astype(np.float32)
     return float((((painted_after - moved) / 255) ** 2)[seen].mean())

@@ -35,11 +35,21 @@ class TestMetadata:
         desk.tick()
         assert letters(desk) == ""
         a = Clip(style=STYLE, name="a.mp4", folder="")
-        b = Clip(style=STYLE, name="b.mp4", folder="holiday")
+        b = Clip(style=STYLE, name="b.mp4", folder="holiday", controls={"strength": "0.5"})
         assert set(desk.instance.get_dynamic_partitions("clips")) == {a.key, b.key}
         assert desk.studio.clip(b.key) == b
         desk.paint_all(b)
         assert desk.names("painted") == ["painted/holiday/b.mp4"]
+        assert desk.studio.recipe_of(b).controls.strength == 0.5
+
+    def test_a_control_that_cannot_be_is_refused(
+        self, desk: Desk, clip: Clips, inbox: ContainerClient, account: Emulator
+    ) -> None:
+        content = clip("single_frame.mp4").read_bytes()
+        inbox.upload_blob(f"{STYLE}/a.mp4", content, metadata={"steady": "very"})
+        desk.tick()
+        assert "steady='very'" in letters(desk)
+        assert "Correct the upload's metadata" in letters(desk)
 
     def test_a_style_that_does_not_exist_is_refused(
         self, desk: Desk, clip: Clips, inbox: ContainerClient, account: Emulator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from dagster import (
     DagsterInvalidConfigError,
     ExecuteInProcessResult,
     RunRequest,
+    SensorResult,
     build_run_status_sensor_context,
 )
 from safetensors.numpy import save
@@ -45,9 +46,11 @@ def started(desk: Desk, result: ExecuteInProcessResult) -> list[RunRequest]:
         desk.instance.get_run_by_id(result.run_id),
         resources={"studio": StudioResource()},
     )
-    requests = start_requested(context)
-    assert isinstance(requests, Iterable)
-    return [request for request in requests if isinstance(request, RunRequest)]
+    asked = start_requested(context)
+    assert isinstance(asked, SensorResult)
+    for recipe in asked.asset_events or ():
+        desk.instance.report_runless_asset_event(recipe)
+    return list(asked.run_requests or ())
 
 
 def reason(result: ExecuteInProcessResult) -> str:

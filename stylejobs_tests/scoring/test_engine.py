@@ -85,6 +85,39 @@ def test_each_frame_is_reported_with_its_pictures(tmp_path: Path) -> None:
     assert min(busy.decode, busy.score, busy.encode) > 0
 
 
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (4, 1), (3, 2)])
+def test_pictures_are_finished_one_after_the_other_with_their_sources(
+    batch_size: int, workers: int
+) -> None:
+    seen: list[int] = []
+    written: list[int] = []
+
+    def finish(source: np.ndarray, painted: np.ndarray) -> np.ndarray:
+        seen.append(int(source.mean()))
+        assert int(painted.mean()) == 255 - seen[-1]
+        return source // 2
+
+    def write(picture: np.ndarray | None, _: Record | None) -> None:
+        assert picture is not None
+        written.append(int(picture.mean()))
+
+    scorer = Inverting(batch_size, workers)
+    busy = score(frames(50), scorer, write, COLOUR, finish=finish)
+    assert np.abs(np.subtract(seen, [20 + 4 * n for n in range(50)])).max() <= 1
+    assert written == [shade // 2 for shade in seen]
+    assert busy.finish > 0
+
+
+def test_what_makes_no_pictures_has_nothing_to_finish() -> None:
+    written: list[Record | None] = []
+    score(frames(7), Shade(), lambda _, it: written.append(it), COLOUR, finish=failing_finish)
+    assert len(written) == 7
+
+
+def failing_finish(source: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    raise RuntimeError("finish")
+
+
 class Shade(IdentityScorer):
     """Makes records only."""
 
@@ -134,7 +167,7 @@ class FailingWriter(SegmentWriter):
         super().write(frame)
 
 
-@pytest.mark.parametrize("stage", ["scorer", "source", "writer"])
+@pytest.mark.parametrize("stage", ["scorer", "source", "writer", "finish"])
 def test_an_error_of_any_stage_is_raised_and_its_threads_end(stage: str, tmp_path: Path) -> None:
     before = set(threading.enumerate())
     source = failing_source(7) if stage == "source" else frames(30)
@@ -144,6 +177,8 @@ def test_an_error_of_any_stage_is_raised_and_its_threads_end(stage: str, tmp_pat
         pytest.raises(RuntimeError, match=stage),
         kind(tmp_path / "out.mp4", TRACK, range(30), MEZZANINE) as out,
     ):
+        if stage == "finish":
+            score(source, scorer, lambda *_: None, COLOUR, finish=failing_finish)
         paint(source, scorer, out, COLOUR)
     assert set(threading.enumerate()) <= before
 

@@ -7,7 +7,7 @@ from stylejobs.media.colour import to_rgb
 from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.bench import SAMPLE
-from stylejobs.scoring.motion import FlowEstimator, agrees, is_cut, move
+from stylejobs.scoring.motion import FlowEstimator, agrees, enlarged, gray, is_cut, move, shrunk
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def wide():
 def test_flow_follows_a_pan_and_what_comes_into_view_is_not_trusted(wide):
     before, after = wide[:, :160], wide[:, 4:164]
     flow = FlowEstimator()
-    back = flow(flow.gray(after), flow.gray(before))
-    seen = agrees(back, flow(flow.gray(before), flow.gray(after)))
+    back = flow(gray(after), gray(before))
+    seen = agrees(back, flow(gray(before), gray(after)))
     np.testing.assert_allclose(np.median(back, (0, 1)), (4, 0), atol=0.1)
     assert seen[:, :150].mean() > 0.95
     assert not seen[:, 157:].any()
@@ -31,9 +31,13 @@ def test_flow_follows_a_pan_and_what_comes_into_view_is_not_trusted(wide):
     assert np.abs(moved[seen].astype(int) - after[seen]).mean() < 1
 
 
-def test_flow_of_a_large_picture_is_computed_at_fewer_lines(wide):
-    assert FlowEstimator(lines=60).gray(wide).shape == (60, 120)
-    assert FlowEstimator(lines=240).gray(wide).shape == (120, 240)
+def test_flow_of_small_pictures_serves_large_ones(wide):
+    before, after = (shrunk(each, 60) for each in (wide[:, :160], wide[:, 4:164]))
+    assert before.shape == (60, 80, 3)
+    flow = enlarged(FlowEstimator()(gray(after), gray(before)), 120, 160)
+    assert flow.shape == (120, 160, 2)
+    np.testing.assert_allclose(np.median(flow, (0, 1)), (4, 0), atol=0.2)
+    assert shrunk(wide, 240) is wide
 
 
 def test_a_new_scene_is_a_cut_and_a_pan_is_none(wide):
