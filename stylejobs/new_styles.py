@@ -32,7 +32,8 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 PHOTOS = f"{STYLES}/photos"  # what new styles learn to paint, if people want other than the sample
 _MAX_PAINTING_BYTES = 64 * 2**20
 _SAMPLE = Path(__file__).parent / "samples" / "bunny.mp4"
-_FRAMES_TO_LEARN, _FRAMES_TO_MEASURE = 48, 24
+_FRAMES_TO_LEARN = 48
+_FRAMES_TO_MEASURE, _PHOTOS_TO_MEASURE = 24, 4
 _PAINTING_PIXELS = 1024
 _PLAIN = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
 # A painted photo must come so far from the photo's Gram matrices to the painting's.
@@ -184,7 +185,7 @@ def make_style(
         }
         save_style(new.weights, file, about)
         paint = painter(load_weights(file), studio.settings.device)
-        measured = photos[:: max(1, len(photos) // 4)][:4]
+        measured = _some(photos)
         scores = evaluate(paint, paint, measured, [], picture, vgg, settings.painting_side)
         if scores.style_gained < LEAST_GAINED:
             raise UnusablePicture(
@@ -209,7 +210,7 @@ def progress_picture(studio: Studio) -> Callable[[Training], bytes]:
 
         photos = content_photos(studio)
         (weights,) = training.weights().values()
-        return sheet_of(photos[:: max(1, len(photos) // 4)][:4], torch_painter(weights))
+        return sheet_of(_some(photos), torch_painter(weights))
 
     return picture
 
@@ -234,7 +235,7 @@ def measure_style(studio: Studio, style: str) -> tuple[StyleScores, bytes]:
                 picture = load_picture(file, _PAINTING_PIXELS)
     paint = painter(weights, studio.settings.device)
     clip = film_frames(_SAMPLE, _FRAMES_TO_MEASURE, consecutive=True)
-    photos = film_frames(_SAMPLE, 4)
+    photos = film_frames(_SAMPLE, _PHOTOS_TO_MEASURE)
     side = int(json.loads(weights.about.get("training", "{}")).get("painting_side", 512))
     return evaluate(paint, paint, photos, clip, picture, vgg, side), sheet_of(photos, paint)
 
@@ -246,6 +247,11 @@ def sheet_of(photos: Sequence[np.ndarray], paint: Callable[..., Sequence[np.ndar
 
     columns = [(fit, paint([fit])[0]) for fit in map(fitted, photos)]
     return contact_sheet(columns)
+
+
+def _some(photos: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """A few of the photos, evenly spread."""
+    return photos[:: max(1, len(photos) // _PHOTOS_TO_MEASURE)][:_PHOTOS_TO_MEASURE]
 
 
 def content_photos(studio: Studio) -> list[np.ndarray]:

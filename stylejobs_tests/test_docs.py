@@ -28,6 +28,8 @@ ELSEWHERE = {
     ".venv/bin/stylejobs bench": "a minute; test_bench runs it on a small clip",
     "stylejobs doctor": "test_doctor, where a fault is no failure",
     ".venv/bin/stylejobs doctor": "the same",
+    ".venv/bin/stylejobs train": "needs VGG16's weights; training/test_commands runs it",
+    ".venv/bin/stylejobs evaluate": "the same",
 }
 NEEDS_MORE = ("pip install", "python -m stylejobs.training", "python -m benchmarks")
 

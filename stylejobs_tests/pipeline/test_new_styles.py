@@ -68,6 +68,8 @@ def stripes(tmp_path: Path) -> bytes:
 @pytest.fixture
 def easel(studio: Studio, vgg_file: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     monkeypatch.setenv("STYLEJOBS_VGG", str(vgg_file))
+    monkeypatch.setattr(new_styles, "_PHOTOS_TO_MEASURE", 1)
+    monkeypatch.setattr(new_styles, "_FRAMES_TO_LEARN", 2)
     with DagsterInstance.ephemeral() as instance:
         yield Easel(studio, instance)
 
@@ -115,7 +117,7 @@ def test_a_trained_style_is_published_and_measured(
     easel: Easel, stripes: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(new_styles, "LEAST_GAINED", -100.0)
-    monkeypatch.setattr(new_styles, "_FRAMES_TO_MEASURE", 11)
+    monkeypatch.setattr(new_styles, "_FRAMES_TO_MEASURE", 2)
     easel.drop("styles/stripes.png", stripes)
     easel.look()
     result = easel.train("stripes")
