@@ -10,6 +10,7 @@ from pydantic import Field
 
 from stylejobs.assets.failures import explained
 from stylejobs.assets.frames import backfills, frames
+from stylejobs.assets.gpu_use import GpuUse
 from stylejobs.assets.labels import UPLOAD_ETAG, label_partitions
 from stylejobs.assets.recipe import recipe as recipe_spec
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
@@ -84,10 +85,12 @@ def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
     frames = len(manifest.shard_pts(work.shard))
     samples = Samples(frames)
     progress = _Progress(log, what)
+    gpu = GpuUse()
 
     def on_frame(busy: Busy, done: int, *pictures: "np.ndarray | None") -> None:
         if samples.wants(done - 1):
             samples.add(*(each for each in pictures if each is not None))
+        gpu.sample()
         progress(busy.frames, done, frames)
 
     painted = work.paint(on_frame)
@@ -100,6 +103,7 @@ def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
         "score_seconds": busy.score,
         "decode_seconds": busy.decode,
         "encode_seconds": busy.encode,
+        **gpu.facts(),
         **samples.preview(),
     }
     return work.finish(painted, facts)

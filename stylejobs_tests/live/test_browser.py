@@ -13,8 +13,10 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from stylejobs.media.verify import compare
-from stylejobs_tests.live.conftest import ROOT, SHARDS, Live, until
+from stylejobs_tests.live.conftest import ROOT, SHARDS, Live
+from stylejobs_tests.patience import one_at_a_time, until
 
+pytestmark = one_at_a_time
 SCREENSHOTS = ROOT / "screenshots"
 _MILLISECONDS = 150_000
 # As root, and on a network that is closed.

@@ -50,14 +50,20 @@ def test_the_work_of_a_delivered_and_checked_video_is_cleared(desk: Desk, clip: 
 
 
 def test_nothing_is_cleared_that_is_still_needed(desk: Desk, clip: Clips) -> None:
+    first = desk.drop(clip("single_frame.mp4"), "first.mp4").key
+    desk.tick()
     video = desk.drop(clip("single_frame.mp4"), "a.mp4")
     desk.tick()
     desk.paint_all(video)
     before = desk.names("work")
+    desk.instance.add_dynamic_partitions("clips", ["last"])
     create_run_for_test(
         desk.instance,
         status=DagsterRunStatus.STARTED,
-        tags={"dagster/asset_partition_range_start": f"{video.key}|00"},
+        tags={
+            "dagster/asset_partition_range_start": f"{first}|00",
+            "dagster/asset_partition_range_end": "last|00",
+        },
     )
     assert cleared(desk, video)["kept_because"] == "A run works on the clip."
     desk.drop(clip("cfr.mp4"), "a.mp4")
