@@ -62,11 +62,10 @@ def fill(instance: DagsterInstance, videos: int, shards: int) -> None:
     """Uploads in the inbox, and the events of all that is made of them."""
     from dagster import AssetMaterialization
 
-    from stylejobs.config import Settings
+    from stylejobs.resources import StudioResource
     from stylejobs.storage.clips import Clip
-    from stylejobs.studio import Studio
 
-    studio = Studio(Settings.from_environment())
+    studio = StudioResource().get()
     recipe = studio.recipe(_STYLE).version
     found = [Clip(style=_STYLE, name=f"video{n:04d}.mp4") for n in range(videos)]
     instance.add_dynamic_partitions("clips", [clip.key for clip in found])
@@ -100,8 +99,10 @@ def sensors(instance: DagsterInstance) -> None:
 
     from stylejobs.definitions import defs
     from stylejobs.resources import StudioResource
-    from stylejobs.sensors import inbox
+    from stylejobs.sensors import inbox, listing
     from stylejobs.sensors.alerts import inbox_alerts
+
+    listing.LISTENING_SECONDS = 0.0  # a tick is what it does, not how long it waits for uploads
 
     def tick(sensor: Any) -> Callable[[], None]:
         state: dict[str, str | None] = {"cursor": None}
