@@ -17,7 +17,7 @@ Clips = Callable[[str], Path]
 
 
 def cleared(desk: Desk, video: Clip) -> dict[str, object]:
-    result = desk.run("clear", video)
+    result = desk.run("clean_up_one_video", video)
     (made,) = result.get_asset_materialization_events()
     assert made.asset_key == AssetKey("cleared_work")
     return {name: value.value for name, value in made.materialization.metadata.items()}
@@ -106,6 +106,6 @@ def test_the_sweep_removes_what_belongs_to_no_upload(desk: Desk, clip: Clips) ->
 
 def test_the_sweep_is_a_job(desk: Desk) -> None:
     desk.studio.store.write("work/nobody/0123/frames/00.mp4", b"x")
-    result = desk.run_unpartitioned("sweep")
+    result = desk.run_unpartitioned("clean_up")
     (made,) = result.get_asset_materialization_events()
     assert made.materialization.metadata["freed_objects"].value == 0
