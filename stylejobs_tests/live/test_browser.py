@@ -82,6 +82,7 @@ def test_a_failed_shard_is_seen_and_healed_and_the_painted_video_is_seen_in_the_
     for button in page.get_by_role("button", name="All", exact=True).all():
         button.click()
     only_failed.click()
+    page.wait_for_timeout(500)  # until the box shows its mark
     shoot(page, "only_failed")
     page.get_by_role("button", name="Launch").last.click()
     expect(only_failed).to_be_hidden()
