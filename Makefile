@@ -2,6 +2,7 @@
 # and the emulator of Azure Storage, npm's registry. node comes from PyPI.
 
 PYTHON ?= python3
+TEST_WORKERS ?= 2
 BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -22,7 +23,7 @@ test: setup .venv/azurite/installed  ## Check style, types and behaviour.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist loadgroup
 
 benchmark: setup  ## Measure what the README states.
 	$(BIN)/python -m benchmarks $(if $(STYLE),--style $(STYLE))

@@ -21,10 +21,10 @@ defs = Definitions(
         by_hand.repaint_with_another_style,
         by_hand.repaint_with_new_weights,
         jobs.train_a_style,
-        jobs.clear,
-        jobs.sweep,
+        jobs.clean_up_one_video,
+        jobs.clean_up,
     ],
-    schedules=[jobs.nightly_sweep],
+    schedules=[jobs.nightly_clean_up],
     sensors=[
         sensors.inbox,
         sensors.scoring,

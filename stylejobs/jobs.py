@@ -1,4 +1,4 @@
-"""The kinds of run: prepare, paint, finish; clear and sweep. Assets of a job share partitions."""
+"""The kinds of run: prepare, paint, finish, clean up. The assets of a job share partitions."""
 
 from dagster import DefaultScheduleStatus, ScheduleDefinition, define_asset_job
 
@@ -43,19 +43,19 @@ train_a_style = define_asset_job(
         " when a painting is dropped there."
     ),
 )
-clear = define_asset_job(
-    "clear",
+clean_up_one_video = define_asset_job(
+    "clean_up_one_video",
     selection=[cleared_work],
     description="Remove the parts of a clip whose final video is delivered and checked.",
 )
-sweep = define_asset_job(
-    "sweep",
+clean_up = define_asset_job(
+    "clean_up",
     selection=[swept_work],
     description="Remove from work/ what belongs to no upload, or to a replaced version of one.",
 )
-nightly_sweep = ScheduleDefinition(
-    name="nightly_sweep",
-    job=sweep,
+nightly_clean_up = ScheduleDefinition(
+    name="nightly_clean_up",
+    job=clean_up,
     cron_schedule="17 3 * * *",
     default_status=DefaultScheduleStatus.RUNNING,
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 from dagster import (
     BetaWarning,
+    DagsterInstance,
     DynamicPartitionsDefinition,
     MultiPartitionKey,
     MultiPartitionsDefinition,
@@ -42,3 +44,24 @@ def clip_and_shard(key: str) -> tuple[str, int]:
         return key.keys_by_dimension["clip"], int(key.keys_by_dimension["shard"])
     clip, _, shard = key.rpartition("|")
     return clip, int(shard)
+
+
+# On a run of a range of shards: its first and its last.
+RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+def shards_by_clip(instance: DagsterInstance, tags: Mapping[str, str]) -> dict[str, list[str]]:
+    """The partition keys of a run with these tags, by clip; nothing if it has no range of shards.
+
+    Dagster makes runs of several clips where a backfill has more clips than shards: one shard of
+    many clips.
+    """
+    if RANGE[0] not in tags:
+        return {}
+    first, start = clip_and_shard(tags[RANGE[0]])
+    last, end = clip_and_shard(tags.get(RANGE[1], tags[RANGE[0]]))
+    found = [first]
+    if first != last:
+        known = list(instance.get_dynamic_partitions(str(clips.name)))
+        found = known[known.index(first) : known.index(last) + 1]
+    return {clip: [f"{clip}|{shard}" for shard in shard_names[start : end + 1]] for clip in found}

@@ -40,6 +40,10 @@ METRICS = (
         *("stylejobs.stage.speed", "histogram", "{frame}/s", "Frames a second of a stage"),
         fact="frames_per_second",
     ),
+    Metric(
+        *("stylejobs.stage.gpu_use", "histogram", "1", "How busy the GPU of a stage was, 0 to 1"),
+        fact="gpu_use",
+    ),
     Metric("stylejobs.stage.cost", "counter", "1", "What stages cost, if a price is set", "cost"),
     Metric("stylejobs.stage.written", "counter", "By", "Bytes that stages wrote", "bytes"),
     Metric(

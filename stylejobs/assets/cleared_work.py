@@ -1,7 +1,6 @@
 """The end of a clip's work: its parts are removed once its video is delivered and checked."""
 
 import time
-from collections.abc import Mapping
 
 from dagster import (
     AssetExecutionContext,
@@ -19,7 +18,7 @@ from stylejobs.assets.failures import explained
 from stylejobs.assets.final_video import final_video
 from stylejobs.cleaning import Freed, clear, sweep
 from stylejobs.config import Settings
-from stylejobs.partitions import clips
+from stylejobs.partitions import clips, shards_by_clip
 from stylejobs.resources import StudioResource
 
 # The checks run after the delivery, in the same run: they may take as long as decoding does.
@@ -79,16 +78,13 @@ def swept_work(context: AssetExecutionContext, studio: StudioResource) -> Materi
 
 def busy_clips(instance: DagsterInstance, but: str) -> set[str]:
     """Keys of the clips that a run works on, or will; the run ``but`` does not count."""
-    found = set()
+    found: set[str] = set()
     for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED)):
         if run.run_id != but:
-            found |= {key.partition("|")[0] for key in _partitions(run.tags)}
+            found |= shards_by_clip(instance, run.tags).keys()
+            names = ("dagster/partition", "dagster/partition/clip")
+            found |= {run.tags[name].partition("|")[0] for name in names if name in run.tags}
     return found
-
-
-def _partitions(tags: Mapping[str, str]) -> list[str]:
-    names = ("partition", "asset_partition_range_start", "partition/clip")
-    return [tags[f"dagster/{name}"] for name in names if f"dagster/{name}" in tags]
 
 
 def _objection(instance: DagsterInstance, key: str, version: str, this_run: str) -> str | None:

@@ -30,19 +30,33 @@ from stylejobs.studio import FINAL_VERSION
 # changes before the parts of a new version are made. A failed part does not count either: the
 # last run of a shard may be one of an upload that was replaced since. No shard may be older than
 # its frames: where scoring has runs of its own, there is a moment in which none is in work.
+# Dagster's any_deps_updated() and its like also look for what other conditions ask for: there is
+# nothing of the kind, and a tick costs time for each node of a condition.
 _parts = AssetSelection.assets(audio, styled_frames)
-_older_than_its_frames = (
-    AutomationCondition.any_deps_updated()
-    .allow(AssetSelection.assets(frames))
-    .since(AutomationCondition.newly_updated())
+_newly_made = AutomationCondition.newly_updated()
+_a_part_has_changed = (
+    AutomationCondition.any_deps_match(_newly_made).allow(_parts).with_label("a part has changed")
+)
+_a_part_is_not_ready = (
+    AutomationCondition.any_deps_match(
+        AutomationCondition.missing() | AutomationCondition.in_progress()
+    )
+    .allow(_parts)
+    .with_label("a part is missing or in work")
+)
+_a_shard_is_older_than_its_frames = (
+    AutomationCondition.any_deps_match(
+        AutomationCondition.any_deps_match(_newly_made)
+        .allow(AssetSelection.assets(frames))
+        .since(_newly_made)
+    )
+    .allow(AssetSelection.assets(styled_frames))
+    .with_label("a shard is older than its frames")
 )
 _when_all_parts_are_there = (
-    AutomationCondition.any_deps_updated().allow(_parts).since_last_handled()
-    & ~AutomationCondition.any_deps_missing()
-    & ~AutomationCondition.any_deps_in_progress()
-    & ~AutomationCondition.any_deps_match(_older_than_its_frames).allow(
-        AssetSelection.assets(styled_frames)
-    )
+    _a_part_has_changed.since_last_handled()
+    & ~_a_part_is_not_ready
+    & ~_a_shard_is_older_than_its_frames
     & ~AutomationCondition.in_progress()
 )
 

@@ -53,8 +53,19 @@ def part_facts(part: Part, path: str, reused: bool) -> dict[str, Any]:
     return shown(facts)
 
 
+# What people look for, in the order in which they do.
+_FIRST = (
+    *("preview", "moving_preview", "watch", "upload", "style", "frames", "seconds"),
+    *("frames_per_second", "real_time_factor", "device", "gpu_use", "reused"),
+)
+
+
 def shown(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """``facts`` as metadata: pictures as pictures, times as times, figures without noise."""
+    """``facts`` as metadata: pictures as pictures, times as times, figures without noise.
+
+    The UI shows them in this order.
+    """
+    facts = {name: facts[name] for name in _FIRST if name in facts} | dict(facts)
     forms: dict[str, Callable[[Any], Any]] = {
         "preview": MetadataValue.md,
         "moving_preview": MetadataValue.md,

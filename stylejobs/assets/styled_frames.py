@@ -10,6 +10,7 @@ from pydantic import Field
 
 from stylejobs.assets.failures import explained
 from stylejobs.assets.frames import backfills, frames
+from stylejobs.assets.gpu_use import GpuUse
 from stylejobs.assets.labels import UPLOAD_ETAG, label_partitions
 from stylejobs.assets.recipe import recipe as recipe_spec
 from stylejobs.assets.reports import Samples, Stopwatch, part_facts
@@ -85,10 +86,12 @@ def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
     frames = len(manifest.shard_pts(work.shard))
     samples = Samples(frames)
     progress = _Progress(log, what)
+    gpu = GpuUse()
 
     def on_frame(busy: Busy, done: int, *pictures: "np.ndarray | None") -> None:
         if samples.wants(done - 1):
             samples.add(*(each for each in pictures if each is not None))
+        gpu.sample()
         progress(busy.frames, done, frames)
 
     painted = work.paint(on_frame)
@@ -103,6 +106,7 @@ def paint(work: ShardWork, log: Callable[..., None], what: str) -> Part:
         "decode_seconds": busy.decode,
         **({"finish_seconds": busy.finish} if busy.finish else {}),
         "encode_seconds": busy.encode,
+        **gpu.facts(),
         **samples.preview(),
     }
     return work.finish(painted, facts)

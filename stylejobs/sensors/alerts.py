@@ -26,6 +26,7 @@ from stylejobs.alerts import Alert, send
 from stylejobs.assets.failures import SUPERSEDED
 from stylejobs.assets.labels import UPLOAD
 from stylejobs.config import Settings
+from stylejobs.partitions import shards_by_clip
 from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import INBOX, REJECTED, Clip
 from stylejobs.studio import Studio
@@ -53,9 +54,14 @@ def failure_alerts(context: RunFailureSensorContext) -> None:
 
 
 def failure_alert(context: RunFailureSensorContext, settings: Settings) -> Alert | None:
-    """What to tell about a failed run; nothing if it is tried again, or its upload was replaced."""
+    """What to tell about a failed run.
+
+    Nothing if it is tried again, if its upload was replaced, or if it is split into runs of single
+    clips, which tell for themselves.
+    """
     run = context.dagster_run
-    if run.tags.get("dagster/will_retry") == "true":
+    is_split = len(shards_by_clip(context.instance, run.tags)) > 1
+    if is_split or run.tags.get("dagster/will_retry") == "true":
         return None
     stage, reason = run.job_name, context.failure_event.message or "It failed."
     for event in context.get_step_failure_events():

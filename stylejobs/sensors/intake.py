@@ -25,11 +25,11 @@ from stylejobs.grouping import shard_groups
 from stylejobs.jobs import paint, prepare
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
-from stylejobs.partitions import clips, shard_names
+from stylejobs.partitions import RANGE, clips, shard_names
 from stylejobs.recipe import Recipe
 from stylejobs.scoring.controls import BadControls
 from stylejobs.sensors.memory import DATA_VERSION
-from stylejobs.sensors.scoring import RANGE, SCORE_NEXT
+from stylejobs.sensors.scoring import SCORE_NEXT
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.store import StoredObject
 from stylejobs.studio import MissingInput, Studio, Superseded, manifest_version

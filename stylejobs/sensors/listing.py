@@ -19,6 +19,11 @@ from stylejobs.studio import Studio
 MAX_PENDING = 200
 # A listing of any length costs a tick no more than this; the next tick goes on with it.
 MAX_LISTING_SECONDS = 2.0
+# Dagster starts a tick every five seconds at best. Where to look costs nothing, a tick goes on
+# looking until just before the next one, for a twentieth of the time.
+LISTENING_SECONDS = 4.5
+_SECONDS_BETWEEN_LOOKS = 0.25
+_SHARE_OF_LOOKS = 0.05
 # Leaves half of the minute that Dagster gives a tick.
 MAX_TICK_SECONDS = 25.0
 
@@ -54,7 +59,7 @@ def inbox(context: SensorEvaluationContext, studio: StudioResource) -> SensorRes
         return SensorResult(skip_reason=full, cursor=context.cursor)
     last = InboxCursor.model_validate_json(context.cursor or "{}")
     boundary = present_boundary(context.instance)
-    new, page = _new_uploads(context, rules, last)
+    new, page = _listen(context, rules, last)
     rested, growing = _at_rest(rules, new, last)
     taken = Taken()
     deadline = time.monotonic() + MAX_TICK_SECONDS
@@ -73,6 +78,22 @@ def inbox(context: SensorEvaluationContext, studio: StudioResource) -> SensorRes
         recipes=changed.seen,
     )
     return taken.result(cursor.model_dump_json())
+
+
+def _listen(
+    context: SensorEvaluationContext, studio: Studio, last: InboxCursor
+) -> tuple[list[Upload], str | None]:
+    """What `_new_uploads` gives, as soon as that is something, or after a while."""
+    listens = studio.store.reads_in_place and last.page is None
+    end = time.monotonic() + (LISTENING_SECONDS if listens else 0.0)
+    while True:
+        started = time.monotonic()
+        new, page = _new_uploads(context, studio, last)
+        now = time.monotonic()
+        pause = max(_SECONDS_BETWEEN_LOOKS, (now - started) / _SHARE_OF_LOOKS)
+        if new or page is not None or now + pause > end:
+            return new, page
+        time.sleep(pause)
 
 
 def _new_uploads(

@@ -23,11 +23,11 @@ from stylejobs import assets
 from stylejobs.assets.labels import STYLE, UPLOAD, UPLOAD_ETAG
 from stylejobs.config import Settings
 from stylejobs.jobs import paint
+from stylejobs.partitions import RANGE
 
 # On a run that only cuts frames: another run scores them.
 SCORE_NEXT = "stylejobs/score_next"
 
-RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _RUNS_PER_TICK = 100
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # Runs that end in one moment may be written in another order.

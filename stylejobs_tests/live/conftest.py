@@ -6,9 +6,8 @@ import json
 import os
 import shutil
 import socket
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,11 @@ from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import Clip
 from stylejobs.studio import Studio
 from stylejobs_tests.operate.receiver import Receiver, receiving
+from stylejobs_tests.patience import until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 240.0
-# 96 frames fill two of four shards, painted by runs of their own: one can fail alone.
-SHARDS = 4
+# 96 frames fill two shards, painted by runs of their own: one can fail alone.
+SHARDS = 2
 _SETTINGS = {"SHARDS": str(SHARDS), "SHARDS_PER_RUN": "1", "MIN_SHARD_FRAMES": "48"}
 
 
@@ -66,12 +65,9 @@ class Live:
         found = self.ask(query)["results"]
         return [{**r, "tags": {t["key"]: t["value"] for t in r["tags"]}} for r in found]
 
-
-def until(happened: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:.0f} s"
-        time.sleep(0.5)
+    def rests(self) -> bool:
+        """Whether no run is at work or waits."""
+        return all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in self.runs())
 
 
 @pytest.fixture(scope="package")  # its settings must not outlive these tests

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster import DagsterInstance
 from safetensors.numpy import save_file
 
+from stylejobs.delivery import delivered
+from stylejobs.partitions import RANGE
 from stylejobs.storage.clips import Clip
+from stylejobs.studio import MissingInput
 from stylejobs_tests.conftest import random_weights
-from stylejobs_tests.live.conftest import SHARDS, Live, until
+from stylejobs_tests.live.conftest import SHARDS, Live
+from stylejobs_tests.patience import one_at_a_time, until
 
+pytestmark = one_at_a_time
 BACKFILL = """mutation ($params: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess {backfillId} ... on PythonError {message}}}"""
@@ -20,69 +26,97 @@ LAUNCH = """mutation ($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
     __typename ... on LaunchRunSuccess {run {runId}} ... on PythonError {message}
     ... on RunConfigValidationInvalid {errors {message}}}}"""
-PAINTING = [{"path": ["frames"]}, {"path": ["styled_frames"]}]
 
 
-def delivered_after(live: Live, videos: Sequence[Clip], before: Sequence[int]) -> bool:
-    return all(
-        live.painted(video).exists() and live.painted(video).stat().st_mtime_ns > time
-        for video, time in zip(videos, before, strict=True)
-    )
+def new_weights(live: Live) -> None:
+    styles = live.studio.store.root / "styles"
+    save_file(random_weights(seed=1), styles / "new.partial")
+    (styles / "new.partial").replace(styles / "tiny.safetensors")
 
 
-def times(live: Live, videos: Sequence[Clip]) -> list[int]:
-    return [live.painted(video).stat().st_mtime_ns for video in videos]
+def all_delivered(live: Live, videos: Sequence[Clip]) -> bool:
+    """Whether these are delivered in their present version, with the style as it is now."""
+    try:
+        for video in videos:
+            place = live.studio.workplace(video)
+            delivered(live.studio, place, live.studio.recipe(video.style))
+    except MissingInput:
+        return False
+    return True
 
 
-def ranges(runs: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    name = "dagster/asset_partition_range_"
-    return sorted(
-        (r["tags"][f"{name}start"], r["tags"][f"{name}end"])
-        for r in runs
-        if f"{name}start" in r["tags"]
+def backfill(live: Live, assets: Sequence[str], keys: Sequence[str]) -> str:
+    params = {"assetSelection": [{"path": [name]} for name in assets], "partitionNames": keys}
+    launched = live.ask(BACKFILL, params=params)
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return str(launched["backfillId"])
+
+
+def launch(live: Live, job: str, **config: Any) -> str:
+    selector = {
+        "repositoryLocationName": "stylejobs",
+        "repositoryName": "__repository__",
+        "pipelineName": job,
+    }
+    launched = live.ask(LAUNCH, params={"selector": selector, "runConfigData": {"ops": config}})
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return str(launched["run"]["runId"])
+
+
+def ends(run: dict[str, Any]) -> tuple[str, str]:
+    """The ends of a run's range."""
+    return run["tags"][RANGE[0]], run["tags"][RANGE[1]]
+
+
+def fails_alone(live: Live, video: Clip) -> bool:
+    """Whether a run of this video only has failed."""
+    return any(
+        run["status"] == "FAILURE" and run["tags"].get("stylejobs/upload") == video.upload_path
+        for run in live.runs()
     )
 
 
 @pytest.mark.timeout(900)
-def test_backfills_of_whole_videos_and_new_weights_are_grouped_by_video_and_finals_follow(
+def test_backfills_of_more_videos_than_shards_and_jobs_paint_what_they_should_and_finals_follow(
     live: Live, clip: Callable[[str], Path]
 ) -> None:
-    videos = [live.drop(clip("single_frame.mp4"), f"{name}.mp4") for name in "ab"]
-    until(lambda: delivered_after(live, videos, [0, 0]), "the first delivery")
+    dropped = [live.drop(clip("single_frame.mp4"), f"{name}.mp4") for name in "abc"]
+    until(lambda: all_delivered(live, dropped) and live.rests(), "the first delivery")
+    new_weights(live)
+    with DagsterInstance.get() as instance:
+        order = instance.get_dynamic_partitions("clips")
+    first, second, third = sorted(dropped, key=lambda video: order.index(video.key))
+    in_the_way = {}
+    for video in (first, third):
+        place = live.studio.workplace(video)
+        path = live.studio.store.root / place.styled(live.studio.recipe(video.style).version, 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a file where a folder should be")
+        in_the_way[video] = path
 
-    # All shards of these two videos.
-    before = times(live, videos)
-    keys = [f"{video.key}|{shard:02d}" for video in videos for shard in range(SHARDS)]
-    params = {"assetSelection": PAINTING, "partitionNames": keys}
-    backfill = live.ask(BACKFILL, params=params)
-    assert backfill["__typename"] == "LaunchBackfillSuccess", backfill
-    until(lambda: delivered_after(live, videos, before), "the delivery after the backfill")
-    mine = [
-        run for run in live.runs() if run["tags"].get("dagster/backfill") == backfill["backfillId"]
-    ]
-    whole = sorted((f"{video.key}|00", f"{video.key}|{SHARDS - 1:02d}") for video in videos)
-    assert ranges(mine) == whole
-    assert sorted(run["tags"]["stylejobs/upload"] for run in mine) == sorted(
-        video.upload_path for video in videos
+    # All shards of these three videos: no run has more of them than a video has shards, and a
+    # video that fails holds up no other of its run.
+    keys = [f"{video.key}|{shard:02d}" for video in dropped for shard in range(SHARDS)]
+    asked = backfill(live, ["frames", "styled_frames"], keys)
+    until(lambda: all_delivered(live, [second]), "the delivery of what did not fail")
+    made = [run for run in live.runs() if run["tags"].get("dagster/backfill") == asked]
+    assert sorted(ends(run) for run in made) == sorted(
+        (f"{start.key}|{shard:02d}", f"{end.key}|{shard:02d}")
+        for start, end in ((first, second), (third, third))
+        for shard in range(SHARDS)
     )
+    until(lambda: fails_alone(live, first) and fails_alone(live, third), "the failure of each")
 
-    # Everything with the new weights of the style.
-    before = times(live, videos)
-    styles = live.studio.store.root / "styles"
-    save_file(random_weights(seed=1), styles / "new.partial")
-    (styles / "new.partial").replace(styles / "tiny.safetensors")
-    config = {"ops": {"find_outdated": {"config": {"style": "tiny"}}}}
-    job = {
-        "repositoryLocationName": "stylejobs",
-        "repositoryName": "__repository__",
-        "pipelineName": "repaint_with_new_weights",
-    }
-    launched = live.ask(LAUNCH, params={"selector": job, "runConfigData": config})
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    until(lambda: delivered_after(live, videos, before), "the delivery with the new weights")
-    asked = [
-        run
-        for run in live.runs()
-        if run["tags"].get("stylejobs/requested_by") == launched["run"]["runId"]
-    ]
-    assert {run["tags"]["stylejobs/upload"] for run in asked} >= {v.upload_path for v in videos}
+    # Only what failed.
+    in_the_way[first].unlink()
+    asked = backfill(live, ["styled_frames"], [f"{first.key}|00"])
+    until(lambda: all_delivered(live, [first]), "the delivery of what had failed")
+    (run,) = [run for run in live.runs() if run["tags"].get("dagster/backfill") == asked]
+    assert run["tags"]["stylejobs/upload"] == first.upload_path
+
+    # Everything that is not painted with the new weights of the style.
+    in_the_way[third].unlink()
+    asked = launch(live, "repaint_with_new_weights", find_outdated={"config": {"style": "tiny"}})
+    until(lambda: all_delivered(live, dropped), "the delivery with the new weights")
+    made = [run for run in live.runs() if run["tags"].get("stylejobs/requested_by") == asked]
+    assert {run["tags"]["stylejobs/upload"] for run in made} == {third.upload_path}

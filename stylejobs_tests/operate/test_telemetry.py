@@ -32,6 +32,7 @@ PAINTED = Stage(
         "frames_per_second": 12.0,
         "busy_seconds": 4.0,
         "cost": 0.001,
+        "gpu_use": 0.75,
         "started_at": 1002.0,
         "ended_at": 1006.0,
     },

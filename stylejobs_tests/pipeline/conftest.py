@@ -13,6 +13,7 @@ from dagster import DagsterInstance
 # Before the definitions are loaded: the versions of the assets depend on it.
 os.environ["STYLEJOBS_MIN_SHARD_FRAMES"] = "13"
 
+from stylejobs.sensors import listing
 from stylejobs.storage.folder import FolderStore
 from stylejobs.studio import Studio
 from stylejobs_tests.emulator import Emulator
@@ -48,6 +49,7 @@ def studio(
 ) -> Studio:
     """An empty store with one style, `tiny`; videos are cut into shards of 13 frames or more."""
     monkeypatch.setenv("STYLEJOBS_SETTLE_SECONDS", "0")
+    monkeypatch.setattr(listing, "LISTENING_SECONDS", 0.0)
     if request.param == "folder":
         monkeypatch.setenv("STYLEJOBS_STORE", str(tmp_path / "store"))
     else:

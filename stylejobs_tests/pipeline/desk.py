@@ -92,9 +92,10 @@ class Desk:
         tags = dict(tags or {})
         if shards is not None:
             first, last = (f"{clip.key}|{shard:02d}" for shard in shards)
-            tags |= {
+            tags = {
                 "dagster/asset_partition_range_start": first,
                 "dagster/asset_partition_range_end": last,
+                **tags,
             }
         definition = defs.resolve_job_def(job)
         return definition.execute_in_process(

@@ -17,7 +17,7 @@ Clips = Callable[[str], Path]
 
 
 def cleared(desk: Desk, video: Clip) -> dict[str, object]:
-    result = desk.run("clear", video)
+    result = desk.run("clean_up_one_video", video)
     (made,) = result.get_asset_materialization_events()
     assert made.asset_key == AssetKey("cleared_work")
     return {name: value.value for name, value in made.materialization.metadata.items()}
@@ -50,14 +50,20 @@ def test_the_work_of_a_delivered_and_checked_video_is_cleared(desk: Desk, clip: 
 
 
 def test_nothing_is_cleared_that_is_still_needed(desk: Desk, clip: Clips) -> None:
+    first = desk.drop(clip("single_frame.mp4"), "first.mp4").key
+    desk.tick()
     video = desk.drop(clip("single_frame.mp4"), "a.mp4")
     desk.tick()
     desk.paint_all(video)
     before = desk.names("work")
+    desk.instance.add_dynamic_partitions("clips", ["last"])
     create_run_for_test(
         desk.instance,
         status=DagsterRunStatus.STARTED,
-        tags={"dagster/asset_partition_range_start": f"{video.key}|00"},
+        tags={
+            "dagster/asset_partition_range_start": f"{first}|00",
+            "dagster/asset_partition_range_end": "last|00",
+        },
     )
     assert cleared(desk, video)["kept_because"] == "A run works on the clip."
     desk.drop(clip("cfr.mp4"), "a.mp4")
@@ -100,6 +106,6 @@ def test_the_sweep_removes_what_belongs_to_no_upload(desk: Desk, clip: Clips) ->
 
 def test_the_sweep_is_a_job(desk: Desk) -> None:
     desk.studio.store.write("work/nobody/0123/frames/00.mp4", b"x")
-    result = desk.run_unpartitioned("sweep")
+    result = desk.run_unpartitioned("clean_up")
     (made,) = result.get_asset_materialization_events()
     assert made.materialization.metadata["freed_objects"].value == 0

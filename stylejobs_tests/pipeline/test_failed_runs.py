@@ -78,3 +78,34 @@ def test_nothing_is_said_while_it_is_tried_again_or_once_the_upload_is_replaced(
     failed = score(desk, poisoned, **{UPLOAD_ETAG: etag})
     desk.drop(clip("ntsc.mp4"), poisoned.name)
     assert isinstance(look(desk, failed), SkipReason)
+
+
+def test_a_backfill_of_several_videos_goes_on_with_each_alone_where_one_fails(
+    desk: Desk, clip: Clips, tmp_path: Path
+) -> None:
+    videos = {v.key: v for v in [desk.drop(clip("cfr.mp4"), f"{name}.mp4") for name in "abc"]}
+    desk.tick()
+    first, middle, last = desk.instance.get_dynamic_partitions("clips")
+    in_the_way = desk.studio.workplace(videos[middle]).frames(0)
+    junk = tmp_path / "junk.mp4"
+    junk.write_bytes(b"no frames")
+    commit_part(desk.studio.store, in_the_way, junk, 16, {})
+    # The first shard of three videos, as Dagster groups them.
+    to_the_last = {"dagster/asset_partition_range_end": f"{last}|00"}
+    failed = desk.run("paint", videos[first], (0, 0), raises=False, tags=to_the_last)
+    assert not failed.success
+
+    split = look(desk, failed)
+    assert isinstance(split, SensorResult)
+    assert split.asset_events == []
+    runs = {r.tags["dagster/asset_partition_range_start"]: r for r in split.run_requests or ()}
+    assert list(runs) == [f"{key}|00" for key in (first, middle, last)]
+    for key, video in videos.items():
+        request = runs[f"{key}|00"]
+        result = desk.run(str(request.job_name), video, (0, 0), raises=False, tags=request.tags)
+        assert result.success == (key != middle)
+        if key == middle:
+            said = look(desk, result)
+            assert isinstance(said, SensorResult)
+            assert [event.partition for event in said.asset_events] == [middle]
+            assert not said.run_requests

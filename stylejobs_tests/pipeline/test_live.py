@@ -16,13 +16,13 @@ from stylejobs.loopback_names import loopback_proxy
 from stylejobs.media.verify import compare
 from stylejobs.storage.clips import Clip
 from stylejobs.studio import Studio
+from stylejobs_tests.patience import one_at_a_time, until
 from stylejobs_tests.pipeline.desk import Desk
 
 Clips = Callable[[str], Path]
 ROOT = Path(__file__).parents[2]
-PATIENCE = 150.0
 # test_live_account does it on a storage account.
-pytestmark = pytest.mark.usefixtures("studio_root")
+pytestmark = [pytest.mark.usefixtures("studio_root"), one_at_a_time]
 
 
 @pytest.fixture
@@ -41,13 +41,6 @@ def live(studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             monkeypatch.setenv(name, value)
         with DagsterInstance.get() as instance, daemon_running(home / "daemon.log"):
             yield Desk(studio, instance, tmp_path)
-
-
-def until(happened: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:.0f} s"
-        time.sleep(0.1)
 
 
 def runs(desk: Desk, clip: Clip) -> list[DagsterRun]:

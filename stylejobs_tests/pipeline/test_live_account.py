@@ -15,11 +15,13 @@ from stylejobs.azurite import ACCOUNT_KEY
 from stylejobs.dev_azurite import LOGS, OPS_ACCOUNT, OPS_KEY
 from stylejobs.media.verify import compare
 from stylejobs_tests.emulator import Emulator
+from stylejobs_tests.patience import one_at_a_time, until
 from stylejobs_tests.pipeline.desk import Desk
 from stylejobs_tests.pipeline.test_events import event
-from stylejobs_tests.pipeline.test_live import live, until
+from stylejobs_tests.pipeline.test_live import live
 
 __all__ = ["live"]
+pytestmark = one_at_a_time
 Clips = Callable[[str], Path]
 
 

@@ -82,6 +82,20 @@ def test_runs_of_a_replaced_upload_are_not_told(desk: Desk, clip: Clips, webhook
     assert alerts(webhook) == []
 
 
+def test_a_failed_run_of_several_videos_leaves_the_telling_to_the_runs_that_follow_it(
+    desk: Desk, clip: Clips, webhook: Receiver
+) -> None:
+    videos = [desk.drop(clip("single_frame.mp4"), f"{name}.mp4") for name in "ab"]
+    desk.tick()
+    first, last = desk.instance.get_dynamic_partitions("clips")
+    video = next(v for v in videos if v.key == first)
+    for end, told in ((last, 0), (first, 1)):
+        tags = {"dagster/asset_partition_range_end": f"{end}|00"}
+        no_frames = desk.run("paint", video, (0, 0), ["styled_frames"], raises=False, tags=tags)
+        tell_failure(desk, no_frames)
+        assert len(alerts(webhook)) == told
+
+
 def test_a_refused_upload_is_told_once(
     desk: Desk, tmp_path: Path, webhook: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,7 +10,7 @@ from dagster import AssetMaterialization, AssetObservation, RunRequest
 from safetensors.numpy import save
 
 from stylejobs.scoring.weights import MAX_BYTES
-from stylejobs.sensors import MAX_PENDING, MAX_UPLOADS_PER_TICK
+from stylejobs.sensors import MAX_PENDING, listing
 from stylejobs.storage.clips import Clip
 from stylejobs_tests.conftest import random_weights
 from stylejobs_tests.pipeline.desk import STYLE, Desk
@@ -104,6 +104,17 @@ def test_a_complete_upload_waits_for_one_settling_time_and_for_no_second_tick(
     assert time.monotonic() - started >= 0.5
 
 
+def test_a_tick_without_news_goes_on_looking(
+    desk: Desk, clip: Clips, studio_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LISTENING_SECONDS", 30.0)
+    later = threading.Timer(0.5, desk.drop, [clip("single_frame.mp4")])
+    later.start()
+    desk.tick()
+    later.join()
+    assert {request.job_name for request in desk.requests} == {"prepare", "paint"}
+
+
 def test_a_changed_upload_is_painted_again(desk: Desk, clip: Clips) -> None:
     desk.drop(clip("cfr.mp4"), "a.mp4")
     desk.tick()
@@ -141,15 +152,19 @@ def test_a_new_instance_cursor_alone_restarts_nothing(desk: Desk, clip: Clips) -
     assert desk.requests == []
 
 
-def test_many_uploads_are_taken_a_few_at_a_time(desk: Desk, clip: Clips, studio_root: Path) -> None:
-    for number in range(MAX_UPLOADS_PER_TICK + 5):
+def test_many_uploads_are_taken_a_few_at_a_time(
+    desk: Desk, clip: Clips, studio_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_TICK_SECONDS", 600.0)  # however slow the machine is
+    monkeypatch.setattr(listing, "MAX_UPLOADS_PER_TICK", 3)
+    for number in range(5):
         desk.drop(clip("single_frame.mp4"), f"{number}.mp4")
     counts = []
     for _ in range(3):
         before = len(desk.requests)
         desk.tick()
         counts.append((len(desk.requests) - before) // 2)
-    assert counts == [MAX_UPLOADS_PER_TICK, 5, 0]
+    assert counts == [3, 2, 0]
 
 
 def test_the_cursor_stays_small_however_full_the_inbox(desk: Desk, studio_root: Path) -> None:

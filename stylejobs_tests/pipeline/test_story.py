@@ -50,7 +50,8 @@ def test_everything_is_described_and_the_first_asset_has_the_picture() -> None:
 
 def test_jobs_have_the_names_that_people_look_for() -> None:
     names = {job.name for job in defs.resolve_all_job_defs()}
-    assert {"paint_one_video", "repaint_with_another_style", "repaint_with_new_weights"} <= names
+    painting = {"paint_one_video", "repaint_with_another_style", "repaint_with_new_weights"}
+    assert painting | {"clean_up", "clean_up_one_video"} <= names
 
 
 def test_assets_name_their_owner_and_link_to_their_lines_in_the_repository() -> None:

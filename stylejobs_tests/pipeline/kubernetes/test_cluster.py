@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,13 @@ from stylejobs.demo import daemon_running
 from stylejobs.media.verify import compare
 from stylejobs.studio import Studio
 from stylejobs_tests.deploy.installation import helm_values, launcher
+from stylejobs_tests.patience import one_at_a_time, until
 from stylejobs_tests.pipeline.desk import STYLE, Desk
 from stylejobs_tests.pipeline.kubernetes.cluster import Cluster, Node, Pod, cluster_running, gpus_of
 
 Clips = Callable[[str], Path]
 ROOT = Path(__file__).parents[3]
-PATIENCE = 240.0
+pytestmark = one_at_a_time
 
 # As deploy/terraform makes them; a test there compares them with the pods' settings.
 CPU_NODE = Node("cpu-0", {"stylejobs/pool": "cpu"})
@@ -82,13 +82,6 @@ def live(
         (home / "dagster.yaml").write_text(yaml.safe_dump(written))
         with DagsterInstance.get() as instance, daemon_running(tmp_path / "daemon.log"):
             yield Live(Desk(studio, instance, tmp_path), cluster, studio_root)
-
-
-def until(happened: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, f"{what} did not happen within {PATIENCE:.0f} s"
-        time.sleep(0.1)
 
 
 def test_scoring_alone_runs_on_gpu_nodes_and_evicted_shards_alone_are_scored_on(

@@ -1,0 +1,22 @@
+"""Waiting for what other processes do."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+SECONDS = 240.0
+# Tests that start Dagster's own processes: one at a time, where several workers run tests.
+one_at_a_time = pytest.mark.xdist_group("live")
+
+
+def until(happened: Callable[[], object], what: str, every: float = 0.2) -> None:
+    """Return as soon as ``happened`` gives something true; looks again ``every`` so many seconds.
+
+    Raises:
+        AssertionError: it did not in time; the message names ``what``.
+    """
+    deadline = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, f"{what} did not happen within {SECONDS:.0f} s"
+        time.sleep(every)
