@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -26,9 +26,11 @@ from azure.storage.blob import (
     ContentSettings,
 )
 
+from stylejobs.ranged_file import RangedFile
 from stylejobs.storage.account import CHUNK
 from stylejobs.storage.blob_errors import ObjectChanged, ObjectGone, explained_for
 from stylejobs.storage.blob_listing import blob_pages
+from stylejobs.storage.block_cache import BlockCache
 from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 from stylejobs.storage.local_copies import LocalCopies, new_folder
 from stylejobs.storage.store import Page, StoredObject, StoreError
@@ -65,6 +67,7 @@ class AzureStore:
         }
         self._sas = sas
         self._copies = LocalCopies(copies_bytes)
+        self._blocks = BlockCache()
         self._transfers = transfers
 
     @property
@@ -157,6 +160,47 @@ class AzureStore:
                 ).readinto(out)
 
         return self._copies.open(path, found.etag, found.size, fetch)
+
+    @contextmanager
+    def open_ranged(self, path: str) -> Iterator[RangedFile]:
+        """The blob at ``path`` as it is now, read by ranges, while the context lasts.
+
+        Raises:
+            StoreError: there is no such blob; on reading and on leaving, when it could not be read
+                or was replaced meanwhile.
+        """
+        found = self.head(path)
+        if found is None:
+            raise ObjectGone(f"{path} is not in the account '{self.account}'.")
+        client, blob = self._blob(path)
+        failures: list[StoreError] = []
+
+        def fetch(position: int, length: int) -> bytes:
+            with self._explained(path, "read"):
+                return client.download_blob(
+                    blob,
+                    position,
+                    length,
+                    etag=found.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                ).readall()
+
+        cached = self._blocks.reader(path, found.etag, found.size, fetch)
+
+        def read_at(position: int, length: int) -> bytes:
+            if failures:
+                raise failures[0]  # no waiting for the same again
+            try:
+                return cached(position, length)
+            except StoreError as error:
+                failures.append(error)
+                raise
+
+        try:
+            yield RangedFile(PurePosixPath(path).name, found.size, read_at)
+        finally:
+            if failures:
+                raise failures[0] from None
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
