@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import quote
 from uuid import uuid4
 
 from azure.core import MatchConditions
 from azure.storage.blob import (
     BlobBlock,
+    BlobClient,
     BlobProperties,
     BlobServiceClient,
     ContainerClient,
@@ -27,7 +29,7 @@ from azure.storage.blob import (
 )
 
 from stylejobs.ranged_file import RangedFile
-from stylejobs.storage.account import CHUNK
+from stylejobs.storage.account import CHUNK, WHOLE
 from stylejobs.storage.blob_errors import ObjectChanged, ObjectGone, explained_for
 from stylejobs.storage.blob_listing import blob_pages
 from stylejobs.storage.block_cache import BlockCache
@@ -225,14 +227,36 @@ class AzureStore:
     def publish(self, file: Path, path: str, metadata: Mapping[str, str] | None = None) -> None:
         """Upload a finished local ``file`` to ``path``, in place of what was there, at once.
 
-        Its blocks are staged side by side and committed in one request; until then nobody sees
-        any of them, and the service forgets them within a week.
+        A small one takes one request. Of a larger one, the blocks are staged side by side and
+        committed in one request; until then nobody sees any of them, and the service forgets them
+        within a week.
 
         Raises:
             StoreError: it cannot be written.
         """
         client, blob = self._blob(path)
-        target = client.get_blob_client(blob)
+        said = {name: quote(value) for name, value in (metadata or {}).items()}
+        if (size := file.stat().st_size) <= WHOLE:
+            with self._explained(path, "write"), file.open("rb") as content:
+                settings = _content(path, hashlib.file_digest(content, "md5").digest())
+                content.seek(0)
+                client.upload_blob(
+                    blob,
+                    content,
+                    length=size,
+                    overwrite=True,
+                    content_settings=settings,
+                    metadata=said,
+                )
+        else:
+            with self._explained(path, "write"), file.open("rb") as content:
+                self._publish_blocks(client.get_blob_client(blob), content, path, said)
+        with suppress(OSError):
+            file.unlink()
+
+    def _publish_blocks(
+        self, target: BlobClient, content: BinaryIO, path: str, metadata: dict[str, str]
+    ) -> None:
         digest = hashlib.md5(usedforsecurity=False)
         blocks: list[str] = []
         slots = threading.Semaphore(self._transfers)  # bounds what waits in memory
@@ -244,11 +268,7 @@ class AzureStore:
             finally:
                 slots.release()
 
-        with (
-            self._explained(path, "write"),
-            file.open("rb") as content,
-            ThreadPoolExecutor(self._transfers) as pool,
-        ):
+        with ThreadPoolExecutor(self._transfers) as pool:
             run = uuid4().hex[:16]  # blocks of two uploads to one path never mix
             while chunk := content.read(CHUNK):
                 slots.acquire()
@@ -260,10 +280,8 @@ class AzureStore:
             target.commit_block_list(
                 [BlobBlock(name) for name in blocks],
                 content_settings=_content(path, digest.digest()),
-                metadata={name: quote(value) for name, value in (metadata or {}).items()},
+                metadata=metadata,
             )
-        with suppress(OSError):
-            file.unlink()
 
     def make_folder(self, path: str) -> None:
         """Nothing: a container has no folders."""

@@ -21,7 +21,7 @@ class BlockCache:
         ahead: how many are fetched before they are asked for, side by side.
     """
 
-    def __init__(self, blocks: int = 16, ahead: int = 2) -> None:
+    def __init__(self, blocks: int = 16, ahead: int = 3) -> None:
         self._most = blocks
         self._ahead = ahead
         self._blocks: OrderedDict[_Key, Future[bytes]] = OrderedDict()

@@ -97,7 +97,7 @@ class TestBlobs:
                 assert reader.read() == b"end"
                 reader.seek(3 * BLOCK - 1)
                 assert reader.read(2) == b"\2\3"
-        assert ranges(proxy) == 5  # the end, 2 and 3, and what follows on 3
+        assert ranges(proxy) == 6  # the end, 2 and 3, and what follows on 3
         with store.open_ranged("inbox/a.mp4") as file, file.open() as reader:
             assert reader.read() == BIG
 
