@@ -10,6 +10,7 @@ from typing import Any
 
 import hcl2
 import pytest
+from dagster_azure.blob import AzureBlobComputeLogManager
 
 from stylejobs.config import Settings
 from stylejobs_tests.deploy.installation import (
@@ -127,6 +128,18 @@ def test_each_identity_may_do_what_it_must_and_no_more() -> None:
         ("operator", "compute-logs", reads),
         ("reader", "painted", reads),
     }
+    on_accounts = {
+        (grant["who"], grant["scope"], grant["role"])
+        for grant in LOCALS["grants"].values()
+        if "[" not in grant["scope"]
+    }
+    # The UI reads logs by links, which the manager signs with a key that the account gives to its
+    # identity: AzureBlobComputeLogManager.download_url_for_type.
+    assert on_accounts == {
+        ("operator", "${azurerm_storage_account.ops.id}", "Storage Blob Delegator")
+    }
+    assert helm_values()["computeLogManager"]["type"] == AzureBlobComputeLogManager.__name__
+    assert hasattr(AzureBlobComputeLogManager, "_request_user_delegation_key")
     (uploader,) = resources("azurerm_role_definition").values()
     actions = [a.rpartition("/blobs/")[2] for a in uploader["permissions"][0]["data_actions"]]
     assert actions == ["write", "add/action"]
