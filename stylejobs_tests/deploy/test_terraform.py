@@ -206,6 +206,17 @@ def test_as_many_gpus_as_runs_may_score() -> None:
     assert int(settings["STYLEJOBS_SHARDS"]) % gpus == 0
 
 
+def test_as_many_cpu_nodes_as_all_runs_may_need() -> None:
+    values = helm_values()
+    runs = values["concurrency"]["runs"]["maxConcurrentRuns"]
+    assert runs > values["concurrency"]["pools"]["defaultLimit"]  # scoring never blocks the rest
+    container = launcher(values)["config"]["run_k8s_config"]["container_config"]
+    (cpus,) = re.findall(r"Standard_D(\d+)", VARIABLES["cpu_vm_size"]["default"])
+    # Kubernetes and its agents take less than one CPU of a node.
+    on_a_node = (int(cpus) - 1) // int(container["resources"]["requests"]["cpu"])
+    assert on_a_node * VARIABLES["cpu_max_nodes"]["default"] >= runs
+
+
 def test_it_gives_all_that_is_left_to_be_filled_in() -> None:
     text = (FOLDER / "outputs.tf").read_text()
     given = set(re.findall(r"^    ([A-Z_]+)=", text, re.MULTILINE))

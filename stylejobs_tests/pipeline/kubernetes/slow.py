@@ -10,7 +10,7 @@ import numpy as np
 
 from stylejobs.scoring.scorer import Scorer, Scores
 
-SECONDS = 0.4
+SECONDS = 0.3
 
 
 def create(height: int, width: int) -> Scorer:
