@@ -92,6 +92,7 @@ def test_scoring_alone_runs_on_gpu_nodes_and_evicted_shards_alone_are_scored_on(
     def drain(pod: Pod) -> None:
         assert pod.node
         live.cluster.drain(pod.node)
+        live.cluster.nodes.append(gpu_node(2))  # as the autoscaler does
 
     # A node that is gone takes its pod with it; one that is drained asks it to stop first.
     kept: dict[str, dict[str, str]] = {}
