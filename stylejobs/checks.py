@@ -8,6 +8,7 @@ from dagster import AssetCheckExecutionContext, AssetCheckResult, asset_check
 from stylejobs.assets.failures import explained
 from stylejobs.assets.final_video import final_video
 from stylejobs.delivery import delivered
+from stylejobs.media.container import MediaFile
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.verify import compare_audio, compare_duration, compare_frames
 from stylejobs.painting import TABLE_SUFFIX
@@ -15,7 +16,7 @@ from stylejobs.partitions import clips
 from stylejobs.resources import StudioResource
 from stylejobs.scoring.records import compare_table
 
-_Compare = Callable[[Path, Manifest, Path], list[str]]
+_Compare = Callable[[MediaFile, Manifest, Path], list[str]]
 
 
 @asset_check(asset=final_video, partitions_def=clips)

@@ -33,7 +33,8 @@ class Settings(BaseModel):
         allow_account_key: use a key for a real account too.
         inbox_container, work_container, painted_container, rejected_container,
             styles_container: names of the containers in the account.
-        local_copies_bytes: how much of what was read from the account is kept in local files.
+        local_copies_bytes: how much of the parts and styles read from the account is kept in local
+            files.
         trigger: what tells of new uploads: ``listing`` the inbox, or messages in a ``queue``.
         queue_service: URL of the account's queue service; unset, that beside the blob service.
         events_queue, poison_queue: names of the queue that Event Grid writes to, and of the one

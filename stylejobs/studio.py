@@ -18,6 +18,7 @@ from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.guard import probe_guarded
 from stylejobs.media.manifest import MANIFEST_FORMAT, Manifest
 from stylejobs.media.mux import final_suffix
+from stylejobs.ranged_file import RangedFile
 from stylejobs.recipe import BLEND, Blend, Recipe
 from stylejobs.scoring.backends import create_scorer
 from stylejobs.scoring.blend import blend, blend_digest, parse_blend
@@ -129,8 +130,8 @@ class Studio:
         return Workplace(clip, self.version(upload))
 
     @contextmanager
-    def open_upload(self, place: Workplace) -> Iterator[Path]:
-        """The upload as a local file; what was made from it is void if it changed meanwhile.
+    def open_upload(self, place: Workplace) -> Iterator[Path | RangedFile]:
+        """The upload to read; what was made from it is void if it changed meanwhile.
 
         Raises:
             Superseded: on entering or leaving, when the upload is no longer the version of
@@ -139,7 +140,7 @@ class Studio:
         if not self.store.reads_in_place:
             self._require_version(place)  # before it is fetched
         try:
-            with self.store.open_local(place.clip.upload_path) as file:
+            with self.store.open_ranged(place.clip.upload_path) as file:
                 yield file
         finally:
             self._require_version(place)

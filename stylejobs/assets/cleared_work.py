@@ -8,11 +8,11 @@ from dagster import (
     AutomationCondition,
     DagsterEventType,
     DagsterInstance,
-    DagsterRunStatus,
     MaterializeResult,
     RunsFilter,
     asset,
 )
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from stylejobs.assets.failures import explained
 from stylejobs.assets.final_video import final_video
@@ -23,13 +23,6 @@ from stylejobs.resources import StudioResource
 
 # The checks run after the delivery, in the same run: they may take as long as decoding does.
 _SECONDS_FOR_CHECKS = 600.0
-_UNFINISHED = [
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-    DagsterRunStatus.CANCELING,
-]
 # In a run of its own: any_deps_updated() would put it in the run of the final video, whose checks
 # it waits for.
 _by_itself = (
@@ -79,7 +72,7 @@ def swept_work(context: AssetExecutionContext, studio: StudioResource) -> Materi
 def busy_clips(instance: DagsterInstance, but: str) -> set[str]:
     """Keys of the clips that a run works on, or will; the run ``but`` does not count."""
     found: set[str] = set()
-    for run in instance.get_runs(RunsFilter(statuses=_UNFINISHED)):
+    for run in instance.get_runs(RunsFilter(statuses=NOT_FINISHED_STATUSES)):
         if run.run_id != but:
             found |= shards_by_clip(instance, run.tags).keys()
             names = ("dagster/partition", "dagster/partition/clip")

@@ -9,7 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylejobs.media.container import create_media, muxer_of, open_media, suffix_for, suffixes
+from stylejobs.media.container import (
+    MediaFile,
+    create_media,
+    muxer_of,
+    open_media,
+    suffix_for,
+    suffixes,
+)
 from stylejobs.media.errors import broken
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.streams import add_copy, audio_rates, codec_family, payload, shift
@@ -31,7 +38,7 @@ def audio_suffix(manifest: Manifest) -> str:
     return suffix_for(None, manifest.sounds)
 
 
-def extract_audio(source: Path, manifest: Manifest, out: Path) -> int:
+def extract_audio(source: MediaFile, manifest: Manifest, out: Path) -> int:
     """Copy the audio packets of ``source`` into ``out``, timestamps kept; return their number.
 
     ``out`` gets the tracks in the source's order. The manifest must name at least one.
@@ -82,7 +89,7 @@ def split(packet: Packet) -> list[Packet]:
     return parts
 
 
-def fitting_suffixes(path: Path) -> Mapping[int, tuple[str, ...]]:
+def fitting_suffixes(path: MediaFile) -> Mapping[int, tuple[str, ...]]:
     """By the index of each audio stream that has packets: the suffixes of what can hold it.
 
     What a muxer promises is not what it takes: its first packets are written for a trial, and

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stylejobs.media.errors import UnusableMedia
+from stylejobs.ranged_file import RangedFile
 
 if TYPE_CHECKING:
     import av.container
@@ -45,12 +46,18 @@ _SUFFIX = {"mp4": ".mp4", "mov": ".mov", "matroska": ".mkv"}
 # What ffmpeg's list of codecs promises, but its muxer refuses to write.
 _REFUSED = {"mov": frozenset({"av1", "flac", "opus", "truehd", "vp8", "vp9"})}
 
+MediaFile = Path | RangedFile
 Sound = tuple[str, Collection[str]]
 Container = Literal["auto", "mp4", "mov", "mkv"]
 
 
-def open_media(path: Path) -> av.container.InputContainer:
-    """Open a local media file for reading; nothing but that file is ever opened.
+def size_of(file: MediaFile) -> int:
+    """The size in bytes."""
+    return file.stat().st_size if isinstance(file, Path) else file.size
+
+
+def open_media(file: MediaFile) -> av.container.InputContainer:
+    """Open a media file for reading; nothing but that file is ever opened.
 
     Raises:
         UnusableMedia: it is not a media file, or of a format that is not accepted.
@@ -58,13 +65,17 @@ def open_media(path: Path) -> av.container.InputContainer:
     """
     import av
 
-    if path.stat().st_size == 0:
+    if size_of(file) == 0:
         raise UnusableMedia("The file is empty (0 bytes).", "Upload it again.")
     try:
         container = av.open(
             # An absolute path after "file:" is never taken for a URL or an option.
-            f"file:{path.resolve()}",
-            options={"protocol_whitelist": "file", "format_whitelist": format_whitelist()},
+            f"file:{file.resolve()}" if isinstance(file, Path) else file.open(),
+            "r",
+            options={
+                "protocol_whitelist": "file" if isinstance(file, Path) else "none",
+                "format_whitelist": format_whitelist(),
+            },
             metadata_errors="replace",
         )
     except (av.FFmpegError, ValueError) as error:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stylejobs.media.container import open_media, video_stream
+from stylejobs.media.container import MediaFile, open_media, video_stream
 from stylejobs.media.errors import FramesMismatch
 from stylejobs.media.manifest import Manifest
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_frames(
-    path: Path, manifest: Manifest, wanted: Sequence[int], repair: bool = False
+    path: MediaFile, manifest: Manifest, wanted: Sequence[int], repair: bool = False
 ) -> Iterator[av.VideoFrame]:
     """Decode the frames whose PTS are ``wanted``: a contiguous part of ``manifest.pts``.
 
@@ -113,7 +112,7 @@ def _attempts(manifest: Manifest, pts: int) -> Iterator[_Attempt]:
 
 
 def _frames_from(
-    path: Path, manifest: Manifest, attempt: _Attempt, skips_damage: Callable[[], bool]
+    path: MediaFile, manifest: Manifest, attempt: _Attempt, skips_damage: Callable[[], bool]
 ) -> Iterator[av.VideoFrame]:
     """Frames with the times that the index gives them."""
     frames = _decode_from(path, manifest.video.stream, attempt, skips_damage)
@@ -126,7 +125,7 @@ def _frames_from(
 
 
 def _decode_from(
-    path: Path, stream_index: int, attempt: _Attempt, skips_damage: Callable[[], bool]
+    path: MediaFile, stream_index: int, attempt: _Attempt, skips_damage: Callable[[], bool]
 ) -> Iterator[av.VideoFrame]:
     import av
 

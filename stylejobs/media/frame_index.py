@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylejobs.media.container import open_media, video_stream
+from stylejobs.media.container import MediaFile, open_media, video_stream
 from stylejobs.media.errors import UnusableMedia, broken, encrypted
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class FrameIndex:
     last_ticks: int
 
 
-def frame_index(path: Path, stream_index: int, max_frames: int) -> FrameIndex:
+def frame_index(path: MediaFile, stream_index: int, max_frames: int) -> FrameIndex:
     """Index a video stream.
 
     Raises:
@@ -135,7 +134,7 @@ class _Packets:
         return times if self.are_frames else None
 
 
-def _packets(path: Path, stream_index: int, max_frames: int) -> _Packets:
+def _packets(path: MediaFile, stream_index: int, max_frames: int) -> _Packets:
     import av
 
     found = _Packets()
@@ -204,7 +203,7 @@ class _Shown:
         self.sizes[frame.width, frame.height] = None
 
 
-def _decode(path: Path, stream_index: int, max_frames: int, whole: bool) -> _Shown:
+def _decode(path: MediaFile, stream_index: int, max_frames: int, whole: bool) -> _Shown:
     """Decode the first frames, or all; what cannot be decoded is passed over."""
     import av
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from stylejobs.media.audio import audio_suffix, extract_audio
-from stylejobs.media.container import Container, create_media, open_media, suffix_for
+from stylejobs.media.container import Container, MediaFile, create_media, open_media, suffix_for
 from stylejobs.media.errors import FramesMismatch
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.streams import About, about, add_copy, audio_rates
@@ -48,7 +48,7 @@ def final_suffix(manifest: Manifest, codec: str = "h264", container: Container =
 
 
 def mux(
-    manifest: Manifest, source: Path, segments: Sequence[Path], audio: Path | None, out: Path
+    manifest: Manifest, source: MediaFile, segments: Sequence[Path], audio: Path | None, out: Path
 ) -> tuple[LeftOut, ...]:
     """Write ``out`` from the painted ``segments``, in order, and the extracted ``audio``.
 
@@ -92,7 +92,7 @@ def mux(
 
 
 def mux_with_sound(
-    manifest: Manifest, source: Path, segments: Sequence[Path], out: Path
+    manifest: Manifest, source: MediaFile, segments: Sequence[Path], out: Path
 ) -> tuple[LeftOut, ...]:
     """As ``mux``, for those who have not taken the sound out of ``source`` before."""
     if not manifest.audio:
@@ -103,7 +103,7 @@ def mux_with_sound(
         return mux(manifest, source, segments, audio, out)
 
 
-def _about_video(source: Path, manifest: Manifest) -> About:
+def _about_video(source: MediaFile, manifest: Manifest) -> About:
     """Language and title of the source's video; it becomes the only one, so the default."""
     from av.stream import Disposition
 
@@ -112,7 +112,7 @@ def _about_video(source: Path, manifest: Manifest) -> About:
     return About(tags, Disposition.default)
 
 
-def _copy_about(source: Path, manifest: Manifest, target: OutputContainer) -> None:
+def _copy_about(source: MediaFile, manifest: Manifest, target: OutputContainer) -> None:
     """Global metadata and chapters."""
     with open_media(source) as container:
         for name, value in container.metadata.items():

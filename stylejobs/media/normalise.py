@@ -9,9 +9,9 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stylejobs.media.container import MediaFile
 from stylejobs.media.decode import read_frames
 from stylejobs.media.manifest import Colour, Manifest, VideoTrack
 
@@ -53,7 +53,7 @@ def turning_filters(display_matrix: tuple[int, ...] | None) -> list[Filter]:
 
 
 def normalised_frames(
-    path: Path, manifest: Manifest, wanted: Sequence[int], repair: bool = False
+    path: MediaFile, manifest: Manifest, wanted: Sequence[int], repair: bool = False
 ) -> Iterable[av.VideoFrame]:
     """The frames whose PTS are ``wanted``, a contiguous part of ``manifest.pts``, as painted.
 

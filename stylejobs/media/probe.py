@@ -6,14 +6,13 @@ import struct
 from collections.abc import Collection, Iterator
 from fractions import Fraction
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from stylejobs.media.audio import audio_suffix, fitting_suffixes
 from stylejobs.media.colour import HDR_NAMES, SDR, colour_of
-from stylejobs.media.container import open_media, video_stream
+from stylejobs.media.container import MediaFile, open_media, size_of, video_stream
 from stylejobs.media.errors import UnusableMedia, encrypted
 from stylejobs.media.frame_index import FrameIndex, frame_index
 from stylejobs.media.manifest import (
@@ -59,7 +58,7 @@ class Limits(BaseModel):
     hdr: HdrRule = "tonemap"
 
 
-def probe(path: Path, limits: Limits) -> Manifest:
+def probe(path: MediaFile, limits: Limits) -> Manifest:
     """Read every packet header of ``path`` and return its manifest.
 
     The same file and limits always give the same manifest.
@@ -67,7 +66,7 @@ def probe(path: Path, limits: Limits) -> Manifest:
     Raises:
         UnusableMedia: it cannot be painted: no video, broken, over the limits.
     """
-    size = path.stat().st_size
+    size = size_of(path)
     if size > limits.max_bytes:
         raise UnusableMedia(
             f"The file has {size:,} bytes; at most {limits.max_bytes:,} are accepted.",

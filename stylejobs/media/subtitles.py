@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylejobs.media.container import create_media, format_whitelist, holds, open_media
+from stylejobs.media.container import MediaFile, create_media, format_whitelist, holds, open_media
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.streams import About, about, add_copy, shift
 
@@ -42,7 +42,7 @@ class SubtitleFile:
 
 
 def take_subtitles(
-    source: Path, manifest: Manifest, suffix: str, folder: Path
+    source: MediaFile, manifest: Manifest, suffix: str, folder: Path
 ) -> tuple[list[SubtitleFile], list[LeftOut]]:
     """Take the subtitle tracks out of ``source``, in its order, for a result with ``suffix``.
 

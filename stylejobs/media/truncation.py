@@ -6,8 +6,9 @@ MPEG streams do not say how long they are: a cut one is a shorter one.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from stylejobs.media.container import MediaFile, size_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -16,13 +17,13 @@ _SEGMENT_ID = b"\x18\x53\x80\x67"  # RFC 8794/9559: Matroska's Segment element
 _HEAD_BYTES = 4096
 
 
-def missing_bytes(container: InputContainer, path: Path) -> int:
+def missing_bytes(container: InputContainer, media: MediaFile) -> int:
     """How many bytes the file lacks of what its container announces; 0 if it lacks none."""
-    size = path.stat().st_size
+    size = size_of(media)
     name = container.format.name
     if name.startswith("mov"):
         return max(0, _end_of_samples(container) - size)
-    with path.open("rb") as file:
+    with media.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if name.startswith("matroska"):
         return max(0, _end_of_segment(head) - size)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from fractions import Fraction
 from pathlib import Path
 
-from stylejobs.media.container import open_media
+from stylejobs.media.container import MediaFile, open_media
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.probe import Limits, probe
@@ -27,7 +27,7 @@ NO_LIMITS = Limits(max_bytes=2**63, max_frames=2**63, max_seconds=2**63, max_pix
 _LONGEST_LEAD = Fraction(3, 10)  # seconds
 
 
-def compare(source: Path, result: Path, left_out: Collection[int] = ()) -> list[str]:
+def compare(source: MediaFile, result: Path, left_out: Collection[int] = ()) -> list[str]:
     """Every difference between ``source`` and the video that was painted from it.
 
     What the result's container cannot hold is no difference.
@@ -42,7 +42,7 @@ def compare(source: Path, result: Path, left_out: Collection[int] = ()) -> list[
 
 
 def compare_all(
-    source: Path, manifest: Manifest, result: Path, left_out: Collection[int] = ()
+    source: MediaFile, manifest: Manifest, result: Path, left_out: Collection[int] = ()
 ) -> list[str]:
     """As ``compare``, for those who have the source's manifest already."""
     return _against(
@@ -66,7 +66,7 @@ def compare_frames(manifest: Manifest, result: Path) -> list[str]:
     return _against(manifest, result, lambda found: _frame_differences(manifest, found))
 
 
-def compare_audio(source: Path, manifest: Manifest, result: Path) -> list[str]:
+def compare_audio(source: MediaFile, manifest: Manifest, result: Path) -> list[str]:
     """Differences between the audio tracks: their codecs, languages, packets and times."""
     return _against(
         manifest, result, lambda found: sound_differences(source, manifest, result, found)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylejobs.media.container import open_media, suffix_of
+from stylejobs.media.container import MediaFile, open_media, suffix_of
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.mux import chapters_of
@@ -44,7 +44,7 @@ class _Subtitles:
 
 
 def subtitle_differences(
-    source: Path, manifest: Manifest, result: Path, found: Manifest, left_out: Collection[int]
+    source: MediaFile, manifest: Manifest, result: Path, found: Manifest, left_out: Collection[int]
 ) -> list[str]:
     expected = _subtitles(source, manifest.start_offset, suffix_of(result), left_out)
     actual = _subtitles(result, found.start_offset, suffix_of(result), ())
@@ -65,7 +65,7 @@ def subtitle_differences(
 
 
 def _subtitles(
-    path: Path, offset: Fraction, suffix: str, left_out: Collection[int]
+    path: MediaFile, offset: Fraction, suffix: str, left_out: Collection[int]
 ) -> list[_Subtitles]:
     """The subtitle tracks that are not empty and have a place in a file with ``suffix``."""
     import av
@@ -92,7 +92,7 @@ def _subtitles(
     return [track for track in found.values() if track.times]
 
 
-def chapter_differences(source: Path, manifest: Manifest, result: Path) -> Iterator[str]:
+def chapter_differences(source: MediaFile, manifest: Manifest, result: Path) -> Iterator[str]:
     expected = _chapters(source, manifest.start_offset)
     actual = _chapters(result, Fraction(0))
     if len(actual) != len(expected):
@@ -110,7 +110,7 @@ def chapter_differences(source: Path, manifest: Manifest, result: Path) -> Itera
             yield f"chapter {n} title: {found_title!r}, the source has {title!r}"
 
 
-def _chapters(path: Path, offset: Fraction) -> list[tuple[Fraction, str]]:
+def _chapters(path: MediaFile, offset: Fraction) -> list[tuple[Fraction, str]]:
     """Start in seconds and title of each. Ends do not count: MP4's chapters last to the next."""
     with open_media(path) as container:
         return [
@@ -119,7 +119,7 @@ def _chapters(path: Path, offset: Fraction) -> list[tuple[Fraction, str]]:
         ]
 
 
-def tag_differences(source: Path, result: Path) -> Iterator[str]:
+def tag_differences(source: MediaFile, result: Path) -> Iterator[str]:
     """Differences in the global metadata, as far as the result's container can say it."""
     expected, actual = _tags(source), _tags(result)
     kept = {".mp4": _MP4_TAGS, ".mov": _MOV_TAGS}.get(suffix_of(result), _MP4_TAGS)
@@ -128,7 +128,7 @@ def tag_differences(source: Path, result: Path) -> Iterator[str]:
             yield f"{name}: {actual.get(name)!r}, the source has {expected[name]!r}"
 
 
-def _tags(path: Path) -> dict[str, str]:
+def _tags(path: MediaFile) -> dict[str, str]:
     with open_media(path) as container:
         tags = {name.lower(): value for name, value in container.metadata.items() if value}
     date = _DATE.match(tags.pop("creation_time", ""))
@@ -137,7 +137,7 @@ def _tags(path: Path) -> dict[str, str]:
     return tags
 
 
-def video_about_differences(source: Path, manifest: Manifest, result: Path) -> Iterator[str]:
+def video_about_differences(source: MediaFile, manifest: Manifest, result: Path) -> Iterator[str]:
     """Differences in language and title of the video track."""
     with open_media(source) as container:
         want = about(container.streams[manifest.video.stream])

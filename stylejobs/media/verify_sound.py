@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylejobs.media.audio import split
-from stylejobs.media.container import open_media
+from stylejobs.media.container import MediaFile, open_media
 from stylejobs.media.errors import UnusableMedia
 from stylejobs.media.manifest import Manifest
 from stylejobs.media.streams import About, about, codec_family, payload
@@ -78,7 +78,9 @@ class _Sound:
         return [each.digest() for each in self.hashes]
 
 
-def sound_differences(source: Path, manifest: Manifest, result: Path, found: Manifest) -> list[str]:
+def sound_differences(
+    source: MediaFile, manifest: Manifest, result: Path, found: Manifest
+) -> list[str]:
     if len(found.audio) != len(manifest.audio):
         return [f"audio tracks: {len(found.audio)}, the source has {len(manifest.audio)}"]
     if not manifest.audio:
@@ -113,7 +115,7 @@ def _sound_differences(
         yield line
 
 
-def _sounds(path: Path, indices: Sequence[int]) -> list[_Sound]:
+def _sounds(path: MediaFile, indices: Sequence[int]) -> list[_Sound]:
     import av
 
     with open_media(path) as container:

@@ -11,11 +11,11 @@ from dagster import (
     AssetMaterialization,
     AssetObservation,
     DagsterInstance,
-    DagsterRunStatus,
     RunRequest,
     RunsFilter,
     SensorResult,
 )
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from stylejobs import assets
 from stylejobs.assets.labels import UPLOAD_ETAG, labels
@@ -38,17 +38,10 @@ MAX_UPLOADS_PER_TICK = 10
 
 Upload = tuple[Clip, StoredObject]
 
-_UNFINISHED = (
-    DagsterRunStatus.QUEUED,
-    DagsterRunStatus.NOT_STARTED,
-    DagsterRunStatus.STARTING,
-    DagsterRunStatus.STARTED,
-)
-
 
 def crowd(instance: DagsterInstance, settings: Settings) -> str | None:
     """Why no upload is taken in now, if so many runs are waiting already."""
-    count = instance.get_runs_count(RunsFilter(statuses=list(_UNFINISHED)))
+    count = instance.get_runs_count(RunsFilter(statuses=NOT_FINISHED_STATUSES))
     if count < settings.max_queued_runs:
         return None
     return f"{count} runs are queued or at work; new uploads wait until there are fewer."

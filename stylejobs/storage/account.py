@@ -19,6 +19,7 @@ from stylejobs.storage.store import StoreError
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
 CHUNK = 8 * 2**20
+WHOLE = 64 * 2**20  # what travels in one request upwards
 _SIGNATURE = re.compile(r"(?<=[?&]sig=)[^&\s\"']+")
 
 
@@ -74,6 +75,7 @@ def client_options(seconds_between_tries: float = 1.0) -> dict[str, Any]:
         "max_single_get_size": CHUNK,
         "max_chunk_get_size": CHUNK,
         "max_block_size": CHUNK,
+        "max_single_put_size": WHOLE,
         "connection_timeout": 20,
         "read_timeout": 60,
     }

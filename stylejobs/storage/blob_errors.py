@@ -74,15 +74,21 @@ def explained_for(
                 f"The account '{account}' is too busy to {action} {path}"
                 f" ({error.status_code} {code}), also after several tries. Try again later."
             ) from None
+        if error.status_code is None:  # the connection was lost in the middle of the answer
+            raise _unreachable(account, action, path, error) from None
         reason = code or type(error).__name__
         raise StoreError(
             f"The account '{account}' did not {action} {path}: {error.status_code} {reason}."
         ) from None
     except AzureError as error:
-        raise StoreError(
-            f"The account '{account}' could not be reached to {action} {path}, also after several"
-            f" tries ({type(error).__name__})."
-        ) from None
+        raise _unreachable(account, action, path, error) from None
+
+
+def _unreachable(account: str, action: str, path: str, error: AzureError) -> StoreError:
+    return StoreError(
+        f"The account '{account}' could not be reached to {action} {path}, also after several"
+        f" tries ({type(error).__name__})."
+    )
 
 
 def _denied(error: AzureError, action: str, where: str, sas: str | None) -> str:

@@ -13,22 +13,26 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import quote
 from uuid import uuid4
 
 from azure.core import MatchConditions
 from azure.storage.blob import (
     BlobBlock,
+    BlobClient,
     BlobProperties,
     BlobServiceClient,
     ContainerClient,
     ContentSettings,
 )
 
-from stylejobs.storage.account import CHUNK
+from stylejobs.ranged_file import RangedFile
+from stylejobs.storage.account import CHUNK, WHOLE
 from stylejobs.storage.blob_errors import ObjectChanged, ObjectGone, explained_for
 from stylejobs.storage.blob_listing import blob_pages
+from stylejobs.storage.block_cache import BlockCache
 from stylejobs.storage.clips import INBOX, PAINTED, REJECTED, STYLES, WORK
 from stylejobs.storage.local_copies import LocalCopies, new_folder
 from stylejobs.storage.store import Page, StoredObject, StoreError
@@ -65,6 +69,7 @@ class AzureStore:
         }
         self._sas = sas
         self._copies = LocalCopies(copies_bytes)
+        self._blocks = BlockCache()
         self._transfers = transfers
 
     @property
@@ -159,6 +164,47 @@ class AzureStore:
         return self._copies.open(path, found.etag, found.size, fetch)
 
     @contextmanager
+    def open_ranged(self, path: str) -> Iterator[RangedFile]:
+        """The blob at ``path`` as it is now, read by ranges, while the context lasts.
+
+        Raises:
+            StoreError: there is no such blob; on reading and on leaving, when it could not be read
+                or was replaced meanwhile.
+        """
+        found = self.head(path)
+        if found is None:
+            raise ObjectGone(f"{path} is not in the account '{self.account}'.")
+        client, blob = self._blob(path)
+        failures: list[StoreError] = []
+
+        def fetch(position: int, length: int) -> bytes:
+            with self._explained(path, "read"):
+                return client.download_blob(
+                    blob,
+                    position,
+                    length,
+                    etag=found.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                ).readall()
+
+        cached = self._blocks.reader(path, found.etag, found.size, fetch)
+
+        def read_at(position: int, length: int) -> bytes:
+            if failures:
+                raise failures[0]  # no waiting for the same again
+            try:
+                return cached(position, length)
+            except StoreError as error:
+                failures.append(error)
+                raise
+
+        try:
+            yield RangedFile(PurePosixPath(path).name, found.size, read_at)
+        finally:
+            if failures:
+                raise failures[0] from None
+
+    @contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty local folder, removed with all in it afterwards."""
         folder = new_folder("scratch-")
@@ -181,14 +227,36 @@ class AzureStore:
     def publish(self, file: Path, path: str, metadata: Mapping[str, str] | None = None) -> None:
         """Upload a finished local ``file`` to ``path``, in place of what was there, at once.
 
-        Its blocks are staged side by side and committed in one request; until then nobody sees
-        any of them, and the service forgets them within a week.
+        A small one takes one request. Of a larger one, the blocks are staged side by side and
+        committed in one request; until then nobody sees any of them, and the service forgets them
+        within a week.
 
         Raises:
             StoreError: it cannot be written.
         """
         client, blob = self._blob(path)
-        target = client.get_blob_client(blob)
+        said = {name: quote(value) for name, value in (metadata or {}).items()}
+        if (size := file.stat().st_size) <= WHOLE:
+            with self._explained(path, "write"), file.open("rb") as content:
+                settings = _content(path, hashlib.file_digest(content, "md5").digest())
+                content.seek(0)
+                client.upload_blob(
+                    blob,
+                    content,
+                    length=size,
+                    overwrite=True,
+                    content_settings=settings,
+                    metadata=said,
+                )
+        else:
+            with self._explained(path, "write"), file.open("rb") as content:
+                self._publish_blocks(client.get_blob_client(blob), content, path, said)
+        with suppress(OSError):
+            file.unlink()
+
+    def _publish_blocks(
+        self, target: BlobClient, content: BinaryIO, path: str, metadata: dict[str, str]
+    ) -> None:
         digest = hashlib.md5(usedforsecurity=False)
         blocks: list[str] = []
         slots = threading.Semaphore(self._transfers)  # bounds what waits in memory
@@ -200,11 +268,7 @@ class AzureStore:
             finally:
                 slots.release()
 
-        with (
-            self._explained(path, "write"),
-            file.open("rb") as content,
-            ThreadPoolExecutor(self._transfers) as pool,
-        ):
+        with ThreadPoolExecutor(self._transfers) as pool:
             run = uuid4().hex[:16]  # blocks of two uploads to one path never mix
             while chunk := content.read(CHUNK):
                 slots.acquire()
@@ -216,10 +280,8 @@ class AzureStore:
             target.commit_block_list(
                 [BlobBlock(name) for name in blocks],
                 content_settings=_content(path, digest.digest()),
-                metadata={name: quote(value) for name, value in (metadata or {}).items()},
+                metadata=metadata,
             )
-        with suppress(OSError):
-            file.unlink()
 
     def make_folder(self, path: str) -> None:
         """Nothing: a container has no folders."""

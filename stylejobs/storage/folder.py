@@ -13,7 +13,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from stylejobs.storage.store import Page, StoredObject, StoreError
@@ -79,6 +79,10 @@ class FolderStore:
         if not file.is_file() or file.is_symlink():
             raise StoreError(f"{path} is not in the store {self.root}.")
         yield file
+
+    def open_ranged(self, path: str) -> AbstractContextManager[Path]:
+        """The file itself."""
+        return self.open_local(path)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

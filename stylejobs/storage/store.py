@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from stylejobs.ranged_file import RangedFile
+
 
 class StoreError(Exception):
     """The store could not do what was asked. The message names the object and the cause."""
@@ -74,6 +76,13 @@ class Store(Protocol):
 
     def open_local(self, path: str) -> AbstractContextManager[Path]:
         """A local file with the content of ``path``, to read only, while the context lasts."""
+
+    def open_ranged(self, path: str) -> AbstractContextManager[Path | RangedFile]:
+        """The content of ``path``, to read here and there or once, while the context lasts.
+
+        There is no local copy, whatever the size. What could not be read raises `StoreError`
+        when the context ends, too: a demuxer may have taken it for the end of the file.
+        """
 
     def scratch(self) -> AbstractContextManager[Path]:
         """An empty local folder, removed with all in it afterwards."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import hcl2
 import pytest
+from dagster_azure.blob import AzureBlobComputeLogManager
 
 from stylejobs.config import Settings
 from stylejobs_tests.deploy.installation import (
@@ -127,6 +128,18 @@ def test_each_identity_may_do_what_it_must_and_no_more() -> None:
         ("operator", "compute-logs", reads),
         ("reader", "painted", reads),
     }
+    on_accounts = {
+        (grant["who"], grant["scope"], grant["role"])
+        for grant in LOCALS["grants"].values()
+        if "[" not in grant["scope"]
+    }
+    # The UI reads logs by links, which the manager signs with a key that the account gives to its
+    # identity: AzureBlobComputeLogManager.download_url_for_type.
+    assert on_accounts == {
+        ("operator", "${azurerm_storage_account.ops.id}", "Storage Blob Delegator")
+    }
+    assert helm_values()["computeLogManager"]["type"] == AzureBlobComputeLogManager.__name__
+    assert hasattr(AzureBlobComputeLogManager, "_request_user_delegation_key")
     (uploader,) = resources("azurerm_role_definition").values()
     actions = [a.rpartition("/blobs/")[2] for a in uploader["permissions"][0]["data_actions"]]
     assert actions == ["write", "add/action"]
@@ -191,6 +204,17 @@ def test_as_many_gpus_as_runs_may_score() -> None:
     settings = named("ConfigMap", "stylejobs-settings")["data"]
     assert int(settings["STYLEJOBS_SCORING_MACHINES"]) == gpus
     assert int(settings["STYLEJOBS_SHARDS"]) % gpus == 0
+
+
+def test_as_many_cpu_nodes_as_all_runs_may_need() -> None:
+    values = helm_values()
+    runs = values["concurrency"]["runs"]["maxConcurrentRuns"]
+    assert runs > values["concurrency"]["pools"]["defaultLimit"]  # scoring never blocks the rest
+    container = launcher(values)["config"]["run_k8s_config"]["container_config"]
+    (cpus,) = re.findall(r"Standard_D(\d+)", VARIABLES["cpu_vm_size"]["default"])
+    # Kubernetes and its agents take less than one CPU of a node.
+    on_a_node = (int(cpus) - 1) // int(container["resources"]["requests"]["cpu"])
+    assert on_a_node * VARIABLES["cpu_max_nodes"]["default"] >= runs
 
 
 def test_it_gives_all_that_is_left_to_be_filled_in() -> None:

@@ -9,6 +9,7 @@ from azure.storage.blob import ContainerClient
 
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.store import StoreError
+from stylejobs_tests.conftest import pattern, run_ffmpeg, tone
 from stylejobs_tests.emulator import Emulator, Proxy
 from stylejobs_tests.pipeline.desk import STYLE, Desk
 
@@ -159,3 +160,55 @@ class TestTick:
         assert len(desk.requests) == 2
         assert desk.instance.get_dynamic_partitions("clips") == [video.key]
         assert desk.names("rejected") == []
+
+
+class TestRanges:
+    @pytest.fixture
+    def long(self, tmp_path: Path) -> Path:
+        """Ten seconds with a keyframe every half: 8 shards of 30 frames."""
+        options = {"vcodec": "libx264", "preset": "ultrafast", "g": 12, "pix_fmt": "yuv420p"}
+        return run_ffmpeg(pattern(seconds=10), tone(10), out=tmp_path / "long.mp4", **options)
+
+    @pytest.fixture
+    def fetched(
+        self, account: Emulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[], int]:
+        """How many ranges of uploads were fetched; they are small, and no store is open yet."""
+        monkeypatch.setattr("stylejobs.storage.block_cache.BLOCK", 10_000)
+        monkeypatch.setenv("STYLEJOBS_STORE", proxy.url)
+        inbox = f"/{account.containers['inbox']}/{STYLE}/"
+        return lambda: sum(method == "GET" and inbox in path for method, path in proxy.seen)
+
+    def test_a_shard_takes_no_more_of_an_upload_than_it_needs(
+        self, desk: Desk, fetched: Callable[[], int], long: Path, tmp_path: Path
+    ) -> None:
+        video = desk.drop(long)
+        desk.tick()
+        blocks = -(-long.stat().st_size // 10_000)
+        before = fetched()
+        assert before >= blocks  # the manifest needs all of it
+        desk.run("paint", video, shards=(4, 4), assets=["frames"])
+        assert 0 < fetched() - before < blocks / 3
+        desk.run("prepare", video)
+        files = [file for file in (tmp_path / "tmp").rglob("*") if file.is_file()]
+        assert files  # parts
+        assert long.stat().st_size not in {file.stat().st_size for file in files}
+
+    def test_one_that_is_replaced_while_a_shard_is_cut_leaves_no_part(
+        self, desk: Desk, clip: Clips, fetched: Callable[[], int], long: Path, proxy: Proxy
+    ) -> None:
+        video = desk.drop(long)
+        desk.tick()
+        start = fetched()
+
+        def replace(method: str, path: str) -> None:
+            if fetched() == start + 4:
+                desk.drop(clip("ntsc.mp4"), video.name)
+
+        proxy.fault = replace
+        result = desk.run("paint", video, shards=(4, 4), assets=["frames"], raises=False)
+        assert not result.success
+        assert fetched() >= start + 4
+        (step,) = [e for e in result.all_events if e.is_step_failure]
+        assert "changed while it was in work" in str(step.step_failure_data.user_failure_data)
+        assert not [name for name in desk.names("work") if "/frames/" in name]

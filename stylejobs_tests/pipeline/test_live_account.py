@@ -2,14 +2,19 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 import pytest
+import requests
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
+from dagster import DagsterEventType, DagsterInstance
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster_graphql.schema import create_schema
 
 from stylejobs.azurite import ACCOUNT_KEY
 from stylejobs.dev_azurite import LOGS, OPS_ACCOUNT, OPS_KEY
@@ -38,6 +43,33 @@ def logs(account: Emulator) -> Iterator[tuple[str, bytes]]:
         container = service.get_container_client(LOGS)
         for name in container.list_blob_names():
             yield name, container.download_blob(name).readall()
+
+
+def shown_in_the_ui(instance: DagsterInstance, run_id: str) -> str:
+    """What the UI shows as a run's stderr; its link to the whole log leads to the ops account."""
+    (captured,) = {
+        entry.dagster_event.logs_captured_data.file_key
+        for entry in instance.all_logs(run_id, of_type=DagsterEventType.LOGS_CAPTURED)
+        if entry.dagster_event
+    }
+    query = """query logs($key: [String!]!) {
+        capturedLogs(logKey: $key) {stderr}
+        capturedLogsMetadata(logKey: $key) {stderrDownloadUrl}
+    }"""
+    key = instance.compute_log_manager.build_log_key_for_run(run_id, captured)
+    with WorkspaceProcessContext(instance, None) as webserver:
+        answer = create_schema().execute(
+            query,
+            variable_values={"key": list(key)},
+            context_value=webserver.create_request_context(),
+        )
+    assert answer.errors is None
+    assert answer.data
+    url = answer.data["capturedLogsMetadata"]["stderrDownloadUrl"]
+    assert f"//{OPS_ACCOUNT}.blob." in url
+    stderr = answer.data["capturedLogs"]["stderr"]
+    assert requests.get(url, timeout=30).text == stderr
+    return str(stderr)
 
 
 def everything_written(desk: Desk, account: Emulator) -> Iterator[tuple[str, bytes]]:
@@ -73,6 +105,10 @@ def test_a_video_told_of_by_a_message_is_painted_cleared_logged_and_no_secret_is
 
     names = [name for name, _ in logs(account)]
     finished = [run.run_id for run in live.instance.get_runs() if run.is_success]
+    # On the operator's machine there is no copy of what a run printed: it comes from the account.
+    shutil.rmtree(os.environ["STYLEJOBS_OPS_LOCAL_DIR"])
+    for run_id in finished:
+        assert f"{run_id} - " in shown_in_the_ui(live.instance, run_id)
     assert len(finished) >= 3
     for run_id in finished:
         assert any(run_id in name and name.endswith(".err") for name in names)

@@ -31,9 +31,12 @@ def tampered(sas: str) -> str:
 
 
 class TestContent:
+    @pytest.mark.parametrize("whole", [True, False])
     def test_a_blob_carries_its_type_its_md5_and_what_was_said_of_it(
-        self, account: Emulator, tmp_path: Path
+        self, account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
     ) -> None:
+        if not whole:
+            monkeypatch.setattr("stylejobs.storage.blobs.WHOLE", 0)
         store = account.store()
         store.publish(big_file(tmp_path), "painted/a.mkv", {"style": "mosaïc", "version": "1a"})
         store.write("rejected/a.txt", b"no")
@@ -67,8 +70,13 @@ class TestContent:
         assert list(account.store().list("inbox")) == []
 
     def test_an_upload_that_fails_half_way_shows_nothing(
-        self, account: Emulator, proxy: Proxy, tmp_path: Path
+        self,
+        account: Emulator,
+        proxy: Proxy,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr("stylejobs.storage.blobs.WHOLE", 0)
         proxy.fault = lambda method, path: 403 if "comp=blocklist" in path else None
         with pytest.raises(StoreError):
             account.store(url=proxy.url).publish(big_file(tmp_path), "painted/a.mp4")
@@ -119,10 +127,20 @@ class TestListing:
 
 
 class TestFaults:
-    @pytest.mark.parametrize("fault", [503, 429, 500, "drop"])
+    @pytest.mark.parametrize(
+        ("fault", "whole"), [(503, True), (429, False), (500, True), ("drop", False)]
+    )
     def test_what_passes_is_tried_again(
-        self, account: Emulator, proxy: Proxy, tmp_path: Path, fault: int | str
+        self,
+        account: Emulator,
+        proxy: Proxy,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        fault: int | str,
+        whole: bool,
     ) -> None:
+        if not whole:
+            monkeypatch.setattr("stylejobs.storage.blobs.WHOLE", 0)
         tries: Counter[tuple[str, str]] = Counter()
 
         def twice(method: str, path: str) -> int | str | None:

@@ -45,8 +45,11 @@ class Node:
     labels: dict[str, str] = field(default_factory=dict)
     taints: list[dict[str, str]] = field(default_factory=list)
     gpus: int = 0
+    is_cordoned: bool = False
 
     def takes(self, spec: dict[str, Any]) -> bool:
+        if self.is_cordoned:
+            return False
         wanted = (spec.get("nodeSelector") or {}).items()
         tolerations = spec.get("tolerations") or []
         return wanted <= self.labels.items() and all(
@@ -75,6 +78,7 @@ class Pod:
     Attributes:
         job: the job as it was sent.
         node: where it runs; None while it waits for a place.
+        waits_for: why it does not run.
     """
 
     job: dict[str, Any]
@@ -82,6 +86,7 @@ class Pod:
     node: Node | None = None
     process: subprocess.Popen[bytes] | None = None
     phase: str = "Pending"
+    waits_for: str = "Unschedulable"
     started: float | None = None
     ended: float | None = None
 
@@ -105,6 +110,9 @@ class Cluster:
     Args:
         folder: for the pods' logs and the kubeconfig.
         config_maps: the cluster's, by name.
+
+    Attributes:
+        has_images: whether nodes can pull the images of pods.
     """
 
     def __init__(
@@ -113,6 +121,7 @@ class Cluster:
         self._folder = folder
         self.nodes = nodes
         self.config_maps = config_maps
+        self.has_images = True
         self.pods: dict[str, Pod] = {}
         self._lock = threading.RLock()
 
@@ -133,6 +142,14 @@ class Cluster:
             assert pod.process is not None
             os.killpg(pod.process.pid, how)
 
+    def drain(self, node: Node) -> None:
+        """Let no more pods onto the node, and ask those on it to stop."""
+        with self._lock:
+            node.is_cordoned = True
+            for pod in self.pods.values():
+                if pod.node is node and pod.phase == "Running":
+                    self.evict(pod, signal.SIGTERM)
+
     def delete(self, name: str) -> None:
         with self._lock:
             pod = self.pods.pop(name)
@@ -148,7 +165,10 @@ class Cluster:
                     pod.ended = time.time()
             for pod in self.pods.values():
                 if pod.phase == "Pending" and (node := self._place(pod)):
-                    self._start(pod, node)
+                    if self.has_images:
+                        self._start(pod, node)
+                    else:
+                        pod.node, pod.waits_for = node, "ImagePullBackOff"
 
     def _place(self, pod: Pod) -> Node | None:
         for node in self.nodes:
@@ -194,7 +214,7 @@ class Cluster:
 
     def pod_object(self, pod: Pod) -> dict[str, Any]:
         (container,) = pod.spec["containers"]
-        state: dict[str, Any] = {"waiting": {"reason": "Unschedulable"}}
+        state: dict[str, Any] = {"waiting": {"reason": pod.waits_for}}
         if pod.phase == "Running":
             state = {"running": {"startedAt": _stamp(pod.started or 0)}}
         elif pod.process and pod.process.returncode is not None:
