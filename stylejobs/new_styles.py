@@ -34,7 +34,6 @@ _MAX_PAINTING_BYTES = 64 * 2**20
 _SAMPLE = Path(__file__).parent / "samples" / "bunny.mp4"
 _FRAMES_TO_LEARN = 48
 _FRAMES_TO_MEASURE, _PHOTOS_TO_MEASURE = 24, 4
-_PAINTING_PIXELS = 1024
 _PLAIN = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
 # A painted photo must come so far from the photo's Gram matrices to the painting's.
 LEAST_GAINED = 0.4
@@ -150,7 +149,7 @@ def make_style(
     from stylejobs.training.evaluate import evaluate, painter
     from stylejobs.training.new_style import FINE_TUNING, train_new_style
     from stylejobs.training.perceptual import VGG16Features
-    from stylejobs.training.pictures import load_picture
+    from stylejobs.training.pictures import load_painting
     from stylejobs.training.style_files import save_style
 
     store, settings = studio.store, replace(FINE_TUNING, **options)
@@ -158,7 +157,7 @@ def make_style(
     kept = f"{folder}/{painting.version}-{version_of(settings, whole_network)}.checkpoint"
     vgg = VGG16Features(Path(studio.settings.vgg) if studio.settings.vgg else None)
     with store.open_local(painting.found.path) as file:
-        picture = load_picture(file, _PAINTING_PIXELS)
+        picture = load_painting(file)
     photos = content_photos(studio)
     with store.scratch() as scratch:
         checkpoint = scratch / "checkpoint"
@@ -224,7 +223,7 @@ def measure_style(studio: Studio, style: str) -> tuple[StyleScores, bytes]:
     from stylejobs.training.evaluate import evaluate, painter
     from stylejobs.training.perceptual import VGG16Features
     from stylejobs.training.photos import film_frames
-    from stylejobs.training.pictures import load_picture
+    from stylejobs.training.pictures import load_painting
 
     weights = studio.weights(style)
     vgg = VGG16Features(Path(studio.settings.vgg) if studio.settings.vgg else None)
@@ -232,7 +231,7 @@ def measure_style(studio: Studio, style: str) -> tuple[StyleScores, bytes]:
     for painting in paintings(studio):
         if painting.style == style:
             with studio.store.open_local(painting.found.path) as file:
-                picture = load_picture(file, _PAINTING_PIXELS)
+                picture = load_painting(file)
     paint = painter(weights, studio.settings.device)
     clip = film_frames(_SAMPLE, _FRAMES_TO_MEASURE, consecutive=True)
     photos = film_frames(_SAMPLE, _PHOTOS_TO_MEASURE)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from stylejobs.training.perceptual import VGG16Features
 from stylejobs.training.photos import load_photos
-from stylejobs.training.pictures import load_picture
+from stylejobs.training.pictures import load_painting
 from stylejobs.training.style_files import save_family
 from stylejobs.training.train import SAVE_EVERY, Progress, Training, TrainingSettings
 
@@ -39,7 +39,7 @@ def main() -> None:
     cards: dict[str, dict[str, str]] = json.loads(_CARDS.read_text())
     args.out.mkdir(parents=True, exist_ok=True)
     training = Training(
-        {name: load_picture(args.paintings / f"{name}.jpg", 1024) for name in cards},
+        {name: load_painting(args.paintings / f"{name}.jpg") for name in cards},
         load_photos(args.photos),
         VGG16Features(args.vgg),
         args.out / "checkpoint",

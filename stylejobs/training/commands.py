@@ -29,7 +29,7 @@ def train(arguments: argparse.Namespace) -> int:
 
     from stylejobs.training.new_style import FINE_TUNING, train_new_style
     from stylejobs.training.perceptual import VGG16Features
-    from stylejobs.training.pictures import load_picture
+    from stylejobs.training.pictures import load_painting
     from stylejobs.training.style_files import save_style
 
     arguments.source = arguments.painting  # what errors of reading are about
@@ -40,7 +40,7 @@ def train(arguments: argparse.Namespace) -> int:
     settings = replace(
         FINE_TUNING, iterations=arguments.iterations, painting_side=arguments.painting_side
     )
-    painting = load_picture(arguments.painting, 2 * settings.painting_side)
+    painting = load_painting(arguments.painting)
     with tqdm(total=settings.iterations, unit=" it", desc=name) as bar:
 
         def show(progress: Progress, training: Training) -> None:
@@ -82,11 +82,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from stylejobs.training.evaluate import painter
     from stylejobs.training.perceptual import VGG16Features
     from stylejobs.training.photos import film_frames
-    from stylejobs.training.pictures import fitted, load_picture
+    from stylejobs.training.pictures import fitted, load_painting
 
     arguments.source = arguments.clip or SAMPLE  # what errors of reading are about
     vgg = VGG16Features(arguments.vgg)
-    painting = load_picture(arguments.painting, 1024) if arguments.painting else None
+    painting = load_painting(arguments.painting) if arguments.painting else None
     photos = [fitted(photo) for photo in _photos(arguments.photos)]
     clip = film_frames(arguments.source, _FRAMES_TO_MEASURE, consecutive=True)
     found: dict[str, StyleScores] = {}

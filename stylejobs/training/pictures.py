@@ -33,14 +33,24 @@ def load_picture(file: Path, largest_side: int) -> np.ndarray:
     """A picture whose shorter side is at most ``largest_side`` pixels, (H, W, 3) uint8 RGB.
 
     Raises:
-        UnusablePicture: it cannot be read, or there is nothing to see in it.
+        UnusablePicture: it cannot be read.
     """
     with _opened(file, file.name) as opened:
         opened.draft("RGB", (2 * largest_side, 2 * largest_side))  # JPEG: no more than needed
         pixels = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    if pixels.std((0, 1)).max() < _FLATTEST:
-        raise UnusablePicture(f"{file.name} is of one colour.")
     return scaled_to(pixels, largest_side) if min(pixels.shape[:2]) > largest_side else pixels
+
+
+def load_painting(file: Path, largest_side: int = 1024) -> np.ndarray:
+    """As `load_picture`, of a picture that has a style.
+
+    Raises:
+        UnusablePicture: it cannot be read, or is of one colour.
+    """
+    painting = load_picture(file, largest_side)
+    if painting.std((0, 1)).max() < _FLATTEST:
+        raise UnusablePicture(f"{file.name} is of one colour.")
+    return painting
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from stylejobs.training.errors import UnusablePicture
-from stylejobs.training.pictures import check_picture, load_picture
+from stylejobs.training.pictures import check_picture, load_painting, load_picture
 
 
 def save(path: Path, size: tuple[int, int] = (200, 160), **options: object) -> Path:
@@ -48,7 +48,7 @@ def test_what_is_no_painting_is_refused_by_name(name: str, tmp_path: Path) -> No
     else:
         save(tmp_path / "x.gif").rename(file)
     with pytest.raises(UnusablePicture, match=r"odd\.png"):
-        load_picture(file, 1000)
+        load_painting(file)
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
