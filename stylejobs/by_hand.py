@@ -15,7 +15,9 @@ from dagster import (
     DagsterRunStatus,
     DefaultSensorStatus,
     Failure,
+    OpDefinition,
     OpExecutionContext,
+    RunConfig,
     RunStatusSensorContext,
     SensorResult,
     in_process_executor,
@@ -36,6 +38,7 @@ from stylejobs.studio import MissingInput, Studio
 
 REQUESTED_BY = "stylejobs/requested_by"
 _resources = {"studio": StudioResource()}
+_SOME_VIDEO, _SOME_STYLE = "inbox/starry_night/beach.mp4", "starry_night"
 _VIDEO = Field(
     description=(
         "Its path in the store, such as `inbox/starry_night/beach.mp4`, or its key as the list of"
@@ -99,6 +102,11 @@ class NewWeights(Config):
     style: str = _STYLE
 
 
+def _filled_in(first: OpDefinition, config: Config) -> RunConfig:
+    """What the launchpad opens with, so that people see what to write where."""
+    return RunConfig(ops={first.name: config})
+
+
 @op
 def find_video(context: OpExecutionContext, config: OneVideo, studio: StudioResource) -> None:
     """Check that the video is there and can be painted."""
@@ -114,7 +122,11 @@ def find_video(context: OpExecutionContext, config: OneVideo, studio: StudioReso
     context.log.info("%s will be painted with '%s', %s", clip.upload_path, recipe.style, again)
 
 
-@job(resource_defs=_resources, executor_def=in_process_executor)
+@job(
+    config=_filled_in(find_video, OneVideo(video=_SOME_VIDEO)),
+    resource_defs=_resources,
+    executor_def=in_process_executor,
+)
 def paint_one_video() -> None:
     """Paint one video of the inbox, from its first stage to its delivery."""
     find_video()
@@ -133,15 +145,21 @@ def copy_upload(context: OpExecutionContext, config: AnotherStyle, studio: Studi
                 f"{twin.upload_path} is already there. Use `paint_one_video` to paint it again.",
                 allow_retries=False,
             )
-        with rules.store.open_local(rules.upload(clip).path) as source, rules.store.scratch() as to:
-            copy = to / "upload"
-            shutil.copyfile(source, copy)
+        path = rules.upload(clip).path
+        with rules.store.open_ranged(path) as source, rules.store.scratch() as folder:
+            copy = folder / "upload"
+            with source.open("rb") as content, copy.open("wb") as file:
+                shutil.copyfileobj(content, file)
             rules.remember(twin)  # before the inbox sensor can see it
             rules.store.publish(copy, twin.upload_path)
     context.log.info("%s is there; the inbox sensor starts its painting", twin.upload_path)
 
 
-@job(resource_defs=_resources, executor_def=in_process_executor)
+@job(
+    config=_filled_in(copy_upload, AnotherStyle(video=_SOME_VIDEO, style=_SOME_STYLE)),
+    resource_defs=_resources,
+    executor_def=in_process_executor,
+)
 def repaint_with_another_style() -> None:
     """Paint a video in one more style; what is painted already stays.
 
@@ -161,7 +179,11 @@ def find_outdated(context: OpExecutionContext, config: NewWeights, studio: Studi
     context.log.info("%d videos to paint with '%s' as it is now", len(found), config.style)
 
 
-@job(resource_defs=_resources, executor_def=in_process_executor)
+@job(
+    config=_filled_in(find_outdated, NewWeights(style=_SOME_STYLE)),
+    resource_defs=_resources,
+    executor_def=in_process_executor,
+)
 def repaint_with_new_weights() -> None:
     """Paint every video of a style that is not painted with its present weights and settings."""
     find_outdated()

@@ -115,3 +115,16 @@ def test_new_weights_repaint_what_is_not_painted_with_them(
     assert [r.job_name for r in requests] == ["prepare", "paint"]
     desk.paint(video)
     assert started(desk, ask(desk, *call, style=STYLE)) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "fields"),
+    [
+        ("paint_one_video", {"video"}),
+        ("repaint_with_another_style", {"video", "style"}),
+        ("repaint_with_new_weights", {"style"}),
+    ],
+)
+def test_the_launchpad_opens_with_an_example_of_what_to_write(job: str, fields: set[str]) -> None:
+    (op,) = (defs.resolve_job_def(job).run_config or {})["ops"].values()
+    assert fields <= op["config"].keys()
