@@ -2,7 +2,7 @@
 # and the emulator of Azure Storage, npm's registry. node comes from PyPI.
 
 PYTHON ?= python3
-TEST_WORKERS ?= 2
+TEST_WORKERS ?= 3
 BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export PATH := $(CURDIR)/.venv/bin:$(PATH)

@@ -57,6 +57,9 @@ class Clip(BaseModel):
     folder: str | None = None
     controls: dict[str, str] = Field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash((self.style, self.name, self.folder))
+
     @classmethod
     def of_upload(cls, path: str, metadata: Mapping[str, str] | None = None) -> Clip:
         """The clip of an object in the inbox, painted as its metadata says.

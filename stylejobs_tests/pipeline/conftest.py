@@ -19,23 +19,14 @@ from stylejobs.studio import Studio
 from stylejobs_tests.emulator import Emulator
 from stylejobs_tests.pipeline.desk import STYLE, Desk, studio_of_environment
 
-_ON_EACH_STORE = {"test_cleaning", "test_sensor"}
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests of the pipeline run on each store, but for those that need a certain one.
-
-    Those that meet the store only through its parts do so where STYLEJOBS_TESTS_EVERY_STORE is
-    set: they take five minutes more.
-    """
+    """Tests of the pipeline run on each store, but for those that need a certain one."""
     if "studio" in metafunc.fixturenames:
         stores = ["folder", "azurite"]
-        everywhere = "STYLEJOBS_TESTS_EVERY_STORE" in os.environ
         if "account" in metafunc.fixturenames:
             stores.remove("folder")
-        elif "studio_root" in metafunc.fixturenames or not (
-            everywhere or metafunc.module.__name__.rpartition(".")[2] in _ON_EACH_STORE
-        ):
+        elif "studio_root" in metafunc.fixturenames:
             stores.remove("azurite")
         metafunc.parametrize("studio", stores, indirect=True)
 

@@ -32,6 +32,8 @@ def test_groups_are_the_folders_of_the_store() -> None:
         "frames": "work",
         "styled_frames": "work",
         "final_video": "painted",
+        "style": "styles",
+        "style_scores": "styles",
         "cleared_work": "upkeep",
         "swept_work": "upkeep",
     }

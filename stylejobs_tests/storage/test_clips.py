@@ -72,3 +72,9 @@ def test_unfinished_files_are_known_by_their_names(name: str) -> None:
 def test_a_version_changes_with_each_fact() -> None:
     assert version_of("etag", 8) == version_of("etag", 8)
     assert len({version_of("etag", 8), version_of("etag", 9), version_of("gate", 8)}) == 3
+
+
+def test_clips_can_be_keys_whatever_was_asked_for_them() -> None:
+    plain = Clip(style="tiny", name="a.mp4")
+    asked = Clip(style="tiny", name="a.mp4", controls={"steady": "0.5"})
+    assert len({plain, asked, Clip(style="tiny", name="a.mp4")}) == 2

@@ -81,7 +81,8 @@ def test_fine_tuning_leaves_the_convolutions_as_they_are(make) -> None:  # type:
     training.run()
     trained = training.weights()["stripes"]
     for name, before in start["stripes"].items():
-        assert torch.equal(trained[name], before) == (".conv2d." in name), name
+        is_shared = ".conv2d." in name
+        assert torch.allclose(trained[name], before, rtol=0, atol=1e-4) == is_shared, name
 
 
 def test_a_training_that_gets_no_better_stops(make) -> None:  # type: ignore[no-untyped-def]
