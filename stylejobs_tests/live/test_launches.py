@@ -119,4 +119,7 @@ def test_backfills_of_more_videos_than_shards_and_jobs_paint_what_they_should_an
     asked = launch(live, "repaint_with_new_weights", find_outdated={"config": {"style": "tiny"}})
     until(lambda: all_delivered(live, dropped), "the delivery with the new weights")
     made = [run for run in live.runs() if run["tags"].get("stylejobs/requested_by") == asked]
-    assert {run["tags"]["stylejobs/upload"] for run in made} == {third.upload_path}
+    # Other tests' videos may be painted with the old weights, too.
+    uploads = {run["tags"]["stylejobs/upload"] for run in made}
+    assert third.upload_path in uploads
+    assert not uploads & {first.upload_path, second.upload_path}

@@ -44,7 +44,7 @@ def steady(desk: Desk, video: Clip, monkeypatch: pytest.MonkeyPatch) -> Clip:
 def pieces(desk: Desk, clip: Clip) -> dict[str, bytes]:
     """Every painted piece of a clip's present recipe, by its path."""
     recipe = desk.studio.recipe_of(clip).version
-    folder = f"{desk.studio.workplace(clip).root}/styled-{recipe}/"
+    folder = f"{desk.studio.workplace(clip).root}/styled-{recipe}"
     names = [each.path for each in desk.studio.store.list(folder)]
     return {name: desk.studio.store.read(name) for name in names if name.endswith(".mp4")}
 

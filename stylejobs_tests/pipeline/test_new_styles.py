@@ -40,9 +40,9 @@ class Easel:
         return result
 
     def look(self) -> SensorResult:
-        """As often as it takes for a painting to be known to be whole."""
-        self.tick()
-        return self.tick()
+        """Once more where a painting may still be growing: an account shows only whole ones."""
+        result = self.tick()
+        return result if result.run_requests else self.tick()
 
     def train(self, style: str, iterations: int = 1, raises: bool = True):  # type: ignore[no-untyped-def]
         config = {"iterations": iterations, "painting_side": 128}

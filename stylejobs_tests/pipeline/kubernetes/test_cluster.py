@@ -75,11 +75,17 @@ def test_scoring_alone_runs_on_gpu_nodes_and_evicted_shards_alone_are_scored_on(
         return int(run.tags["dagster/asset_partition_range_start"][-2:])
 
     def segments(pod: Pod) -> dict[str, str]:
-        first = first_shard(pod)
-        return {
+        """The finished ones of its first shard: those whose marker is there, too."""
+        inside = f"/{first_shard(pod):02d}/"
+        found = {
             o.path: o.etag
             for o in store.list(f"work/{video.key}")
-            if "/styled-" in o.path and f"/{first:02d}/" in o.path and o.path.endswith(".mp4")
+            if "/styled-" in o.path and inside in o.path
+        }
+        return {
+            path: etag
+            for path, etag in found.items()
+            if path.endswith(".mp4") and f"{path.removesuffix('.mp4')}.json" in found
         }
 
     def drain(pod: Pod) -> None:
