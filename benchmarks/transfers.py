@@ -13,11 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
-from stylejobs.azurite import ACCOUNT, ACCOUNT_KEY, azurite_running
+from stylejobs.azurite import ACCOUNT, ACCOUNT_KEY, azurite_running, make_certificate
 
 MIB = 2**20
 CONNECTIONS = 4
@@ -28,11 +28,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--https", action="store_true", help="with a certificate made for it")
     arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="stylejobs-transfers-") as folder,
-        azurite_running(Path(folder) / "data") as endpoints,
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stylejobs-transfers-"))
+        certificate = make_certificate(Path(folder)) if arguments.https else None
+        if certificate:
+            os.environ["REQUESTS_CA_BUNDLE"] = str(certificate[0])
+        endpoints = stack.enter_context(
+            azurite_running(Path(folder) / "data", certificate=certificate)
+        )
         url = f"{endpoints.blob}/{ACCOUNT}"
         speeds = measure(url, Path(folder), arguments.mib, arguments.rounds)
     print(f"{arguments.mib} MiB, medians of {arguments.rounds} rounds, MiB/s")
