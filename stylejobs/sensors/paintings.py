@@ -86,7 +86,7 @@ def _run(painting: Painting) -> RunRequest:
 
 def _new_cards(studio: Studio, known: list[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The shipped styles that Dagster does not know of yet, with what their files say of them."""
-    if set(known) == set(new_styles.shipped_names(studio)):
+    if set(new_styles.shipped_names(studio)) <= set(known):
         return
     for name, card in new_styles.shipped_cards(studio).items():
         if name not in known:
