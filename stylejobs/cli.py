@@ -136,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     for about in ("title", "artist", "year"):
         train.add_argument(f"--{about}", default="", help="of the painting, for the style's card")
     _add_learning(train)
+    train.add_argument(
+        "--network",
+        choices=["lean", "full"],
+        default="lean",
+        help="the shipped network to use: for CPUs, or for GPUs (default: lean)",
+    )
     train.set_defaults(command=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure styles on photos and on a clip")
@@ -196,12 +202,6 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
         default=512,
         metavar="PIXELS",
         help="the painting's shorter side, which sets the size of the strokes (default: 512)",
-    )
-    parser.add_argument(
-        "--network",
-        choices=["lean", "full"],
-        default="lean",
-        help="the shipped network to use: for CPUs, or for GPUs (default: lean)",
     )
 
 

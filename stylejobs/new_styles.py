@@ -6,7 +6,6 @@ Knows nothing of Dagster.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from stylejobs.scoring.weights import shipped_styles
-from stylejobs.storage.clips import REJECTED, STYLES, WORK, version_of
+from stylejobs.storage.clips import PLAIN, REJECTED, STYLES, WORK, version_of
 from stylejobs.storage.store import StoredObject
 from stylejobs.studio import MissingInput, Studio
 from stylejobs.training.errors import UnusablePicture
@@ -34,7 +33,6 @@ _MAX_PAINTING_BYTES = 64 * 2**20
 _SAMPLE = Path(__file__).parent / "samples" / "bunny.mp4"
 _FRAMES_TO_LEARN = 48
 _FRAMES_TO_MEASURE, _PHOTOS_TO_MEASURE = 24, 4
-_PLAIN = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
 # A painted photo must come so far from the photo's Gram matrices to the painting's.
 LEAST_GAINED = 0.4
 
@@ -99,7 +97,7 @@ def look_at(studio: Studio, painting: Painting) -> None:
         UnusablePicture: it is a link, too large, no picture, or has a name that cannot be shown.
     """
     found = painting.found
-    if not _PLAIN.fullmatch(painting.style):
+    if not PLAIN.fullmatch(painting.style):
         raise UnusablePicture(
             f"{found.path!r}: a style's name has letters, digits, '_', '-' and '.' only."
         )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 INBOX, WORK, PAINTED, REJECTED, STYLES = "inbox", "work", "painted", "rejected", "styles"
 
 # What a key may hold as it is: Dagster's keys break on "|", "," and "...", file systems on more.
-_PLAIN = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
+PLAIN = re.compile(r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*")
 _LONGEST_PLAIN = 100
 # What an upload's metadata may say of its painting, beside the style.
 CONTROLS = ("strength", "colours", "lines", "steady")
@@ -33,7 +33,7 @@ def clip_key(style: str, name: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    return len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text) is not None
+    return len(text) <= _LONGEST_PLAIN and PLAIN.fullmatch(text) is not None
 
 
 def _slug(text: str) -> str:
