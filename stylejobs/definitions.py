@@ -6,7 +6,7 @@ from stylejobs import assets, by_hand, checks, jobs, sensors
 from stylejobs.assets.references import described
 from stylejobs.config import Settings
 from stylejobs.resources import StudioResource
-from stylejobs.sensors import alerts, failed_runs, telemetry
+from stylejobs.sensors import alerts, failed_runs, lost_retries, telemetry
 
 _settings = Settings.from_environment()
 
@@ -33,6 +33,7 @@ defs = Definitions(
         *([sensors.inbox_events] if _settings.trigger == "queue" else []),
         by_hand.start_requested,
         failed_runs.failures,
+        lost_retries.lost_retries,
         alerts.failure_alerts,
         alerts.inbox_alerts,
         telemetry.telemetry,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-SECONDS = 240.0
+SECONDS = 300.0
 # Tests that start Dagster's own processes: one at a time, where several workers run tests.
 one_at_a_time = pytest.mark.xdist_group("live")
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # One number everywhere: x264's output depends on how many threads share the work.
 _ENCODER_THREADS = 4
 _X265_SMALLEST = 64  # below, x265 writes past its buffers
+# From the third frame x265 learns how far B-frames move the others; the DTS that it gives before
+# that are whatever was in memory.
+_X265_KNOWS_DTS = 3
 _X265 = ("frame-threads=1", f"pools={_ENCODER_THREADS}", "log-level=error")
 
 Codec = Literal["h264", "hevc", "av1"]
@@ -171,6 +174,7 @@ class SegmentWriter:
         tag(context, track.colour)
         self._stream = stream
         self._track = track
+        self._has_dts = settings.codec != "hevc" or len(pts) >= _X265_KNOWS_DTS
 
     def write(self, frame: av.VideoFrame) -> None:
         """Encode the next frame; its own PTS is replaced by the announced one."""
@@ -180,7 +184,7 @@ class SegmentWriter:
         frame.time_base = self._track.tick
         frame.pict_type = PictureType.NONE
         self._written += 1
-        self._container.mux(self._stream.encode(frame))
+        self._encode(frame)
 
     def __enter__(self) -> SegmentWriter:
         return self
@@ -192,10 +196,16 @@ class SegmentWriter:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            self._container.mux(self._stream.encode(None))
+            self._encode(None)
         self._container.close()
         if error is None and self._written != len(self._pts):
             raise ValueError(f"{self._written} of {len(self._pts)} frames were written")
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            if not self._has_dts:  # so few frames stay in their order
+                packet.dts = packet.pts
+            self._container.mux(packet)
 
 
 @cache

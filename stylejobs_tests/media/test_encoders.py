@@ -69,6 +69,16 @@ def test_odd_sizes(
     assert compare(clip("odd.mp4"), paint_clip(clip("odd.mp4"), tmp_path, 1, settings)) == []
 
 
+@pytest.mark.parametrize("shards", [24, 48])
+def test_hevc_segments_of_one_or_two_frames_become_one_video(
+    shards: int, clip: Clip, paint_clip: Paint, tmp_path: Path
+) -> None:
+    """So few frames x265 gives any DTS, which the container refuses in one segment of thirty."""
+    result = paint_clip(clip("cfr.mp4"), tmp_path, shards, EncoderSettings(codec="hevc"))
+    assert compare(clip("cfr.mp4"), result) == []
+    assert decoded_frames(result) == 48
+
+
 def test_hevc_of_tiny_pictures_is_refused() -> None:
     with pytest.raises(UnusableMedia, match="48×32; HEVC is written from 64 pixels"):
         EncoderSettings(codec="hevc").pixels(48, 32)

@@ -73,15 +73,15 @@ def test_runs_by_hand_and_of_backfills_are_placed_and_tried_again_once_when_no_i
                 tags = {f"asset_partition_range_{edge}": key for edge, key in ends.items()}
                 ui.materialize("styled_frames", tags)
                 until(lambda: len(failed(0)) == 4, "the end of the first tries")
-                # On a machine that is very busy, Dagster may overlook one.
-                until(lambda: len(failed(1)) >= 2, "the end of second tries")
+                # One that Dagster overlooks, as on busy machines, is asked for again.
+                until(lambda: len(failed(1)) == 4, "the end of the second tries")
                 time.sleep(4)  # for a third one
         runs = {run.run_id: run for run in instance.get_runs()}
         first = ["audio", "frames", "styled_frames", "styled_frames"]
         assert sorted(map(assets, failed(0))) == first
         assert {run.tags.get("dagster/retry_number") for run in runs.values()} == {None, "1"}
         again = [run.parent_run_id for run in runs.values() if run.parent_run_id]
-        assert len(again) == len(set(again)) <= len(first)
+        assert len(again) == len(set(again)) == len(first)
         # On a machine that is very busy, the time is over before a pod is asked for.
         assert {assets(runs[pod.run_id]) for pod in cluster.pods.values()} == {
             *("audio", "frames", "styled_frames")
