@@ -99,6 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     paint.set_defaults(command=style)
 
     styles = commands.add_parser("styles", help="list the shipped styles")
+    styles.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="write a picture painted in each of them, too"
+    )
+    styles.add_argument(
+        "--clip", type=Path, help="whose middle frame to paint (default: the shipped sample)"
+    )
+    _add_network(styles)
     styles.set_defaults(command=_styles)
 
     verify = commands.add_parser("verify", help="compare a painted video with its source")
@@ -136,19 +143,21 @@ def _parser() -> argparse.ArgumentParser:
     for about in ("title", "artist", "year"):
         train.add_argument(f"--{about}", default="", help="of the painting, for the style's card")
     _add_learning(train)
-    train.add_argument(
-        "--network",
-        choices=["lean", "full"],
-        default="lean",
-        help="the shipped network to use: for CPUs, or for GPUs (default: lean)",
-    )
+    _add_network(train)
     train.set_defaults(command=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure styles on photos and on a clip")
     evaluate.add_argument("styles", nargs="+", metavar="STYLE", help="names or files")
     evaluate.add_argument("--painting", type=Path, help="for the style loss")
     evaluate.add_argument("--clip", type=Path, help="(default: the shipped sample)")
+    evaluate.add_argument(
+        "--steady",
+        metavar="0..0.8",
+        default="0",
+        help="measure the clip with so much of the frame before in each frame, as for 'style'",
+    )
     evaluate.add_argument("--out", type=Path, help="folder for contact sheets")
+    _add_network(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print JSON, for machines")
     _add_learning(evaluate)
     evaluate.set_defaults(command=_evaluate)
@@ -187,6 +196,16 @@ def _add_controls(parser: argparse.ArgumentParser) -> None:
 def _add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--backend", choices=["auto", "openvino", "torch"], default="auto")
+    _add_network(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--network",
+        choices=["lean", "full"],
+        default="lean",
+        help="of the shipped styles: lean, for CPUs, or full, for GPUs (default: lean)",
+    )
 
 
 def _add_learning(parser: argparse.ArgumentParser) -> None:
@@ -219,9 +238,9 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
     from stylejobs.media.errors import FramesMismatch, UnusableMedia
     from stylejobs.scoring.errors import UnusableModel
     from stylejobs.scoring.weights import UnusableStyle
-    from stylejobs.training.errors import NoFeatures, UnusablePicture
+    from stylejobs.training.errors import CannotTrain
 
-    if isinstance(error, CannotDo | NoFeatures | UnusablePicture):
+    if isinstance(error, CannotDo | CannotTrain):
         return str(error)
     if isinstance(error, UnusableMedia):
         return f"{arguments.source}: {error.reason} {error.remedy}"
@@ -244,10 +263,22 @@ def _explain(error: Exception, arguments: argparse.Namespace) -> str | None:
 def _styles(arguments: argparse.Namespace) -> int:
     from stylejobs.scoring.weights import load_weights, shipped_styles
 
-    for name, file in shipped_styles().items():
+    shipped = shipped_styles(arguments.network)
+    for name, file in shipped.items():
         style = load_weights(file)
         title, artist, year = (style.about.get(key, "?") for key in ("title", "artist", "year"))
         print(f"{name}: {title}, {artist}, {year} (width {style.width})")
+    if arguments.sheet:
+        if not arguments.sheet.absolute().parent.is_dir():
+            raise CannotDo(f"{arguments.sheet.parent}: no such folder. Make it first.")
+        from stylejobs.scoring.bench import SAMPLE
+        from stylejobs.style_sheet import write_sheet
+        from stylejobs.training.photos import film_frames
+
+        arguments.source, arguments.out = arguments.clip or SAMPLE, arguments.sheet
+        frames = film_frames(arguments.source, 3)
+        write_sheet(shipped, frames[len(frames) // 2], arguments.sheet)
+        print(arguments.sheet)
     return 0
 
 
@@ -268,7 +299,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from stylejobs.scoring.weights import load_weights
 
     arguments.source = clip = arguments.source or SAMPLE
-    style = style_file(arguments.style)
+    style = style_file(arguments.style, arguments.network)
     # Looked at here, so that a wrong file is explained before anything is started.
     load_weights(style)
     frames = min(arguments.frames, probe(clip, Limits()).frame_count)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stylejobs.scoring.controls import Controls
     from stylejobs.scoring.models import Model
     from stylejobs.scoring.scorer import Record, Scorer, Scores
-    from stylejobs.scoring.weights import StyleWeights
+    from stylejobs.scoring.weights import Network, StyleWeights
 
 FAILED = 1
 
@@ -103,20 +103,20 @@ def _chosen(arguments: argparse.Namespace) -> tuple[str, Callable[[int, int], Sc
 
     if (model := _model(arguments.style)) is not None:
         return model.name, partial(model.scorer, device=arguments.device)
-    weights = _weights(arguments.style)
+    weights = _weights(arguments.style, arguments.network)
     device, backend = arguments.device, arguments.backend
     name = weights.name.replace(":", "_").replace(",", "-")  # of a blend
     return name, partial(create_scorer, weights, device=device, backend=backend)
 
 
-def _weights(text: str | None) -> StyleWeights:
+def _weights(text: str | None, network: Network) -> StyleWeights:
     """The weights of the style, the file or the blend that ``--style`` names."""
     from stylejobs.scoring.blend import blend, parse_blend
     from stylejobs.scoring.weights import load_weights
 
     if text is None or Path(text).is_file() or not (parts := parse_blend(text)):
-        return load_weights(style_file(text))
-    return blend([(load_weights(style_file(part)), share) for part, share in parts])
+        return load_weights(style_file(text, network))
+    return blend([(load_weights(style_file(part, network)), share) for part, share in parts])
 
 
 def _controls(arguments: argparse.Namespace) -> Controls:
@@ -168,11 +168,11 @@ def _encoder(arguments: argparse.Namespace) -> EncoderSettings:
         raise CannotDo(error.errors()[0]["msg"].removeprefix("Value error, ") + ".") from None
 
 
-def style_file(name: str | None) -> Path:
+def style_file(name: str | None, network: Network) -> Path:
     """The file of a shipped style, or the one that is named."""
     from stylejobs.scoring.weights import shipped_styles
 
-    shipped = shipped_styles()
+    shipped = shipped_styles(network)
     if name is None:
         if not shipped:
             raise CannotDo("No style is shipped. Name a checkpoint with --style.")

@@ -19,6 +19,7 @@ import ffmpeg
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from examples import light
 from stylejobs.cli import main
@@ -233,6 +234,20 @@ def test_damage_is_refused_or_repaired(
     assert not out.exists()
     assert run(*arguments, "--repair-damage")[0] == 0
     assert probe(out, Limits()).frame_count == 48
+
+
+def test_a_sheet_shows_the_video_and_every_shipped_style(
+    run: Run, clip: Clip, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    status, out, _ = run("styles", "--sheet", sheet, "--clip", clip("cfr.mp4"))
+    assert status == 0
+    assert out.splitlines()[-1] == str(sheet)
+    with Image.open(sheet) as picture:
+        wide, high = picture.size
+    rows = -(-(1 + len(shipped_styles())) // 3)
+    assert (wide, high) == (3 * 324, rows * (192 + 18))
+    the_error(run("styles", "--sheet", tmp_path / "no" / "x.png"), "no such folder")
 
 
 def test_a_published_checkpoint_is_a_style(run: Run, clip: Clip, tmp_path: Path) -> None:

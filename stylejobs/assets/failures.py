@@ -12,7 +12,7 @@ from stylejobs.scoring.errors import UnusableModel
 from stylejobs.storage.clips import Clip
 from stylejobs.storage.store import StoreError
 from stylejobs.studio import MissingInput, NotIdentical, Studio, Superseded
-from stylejobs.training.errors import NoFeatures, UnusablePicture
+from stylejobs.training.errors import CannotTrain
 
 # On a failure that nobody needs to see to.
 SUPERSEDED = "superseded"
@@ -38,7 +38,7 @@ def explained(studio: Studio, clip: Clip | None = None) -> Iterator[None]:
         raise Failure(f"{damage}{where}", allow_retries=False) from None
     except Superseded as error:
         raise Failure(str(error), metadata={SUPERSEDED: True}, allow_retries=False) from None
-    except (MissingInput, NoFeatures, NotIdentical, UnusableModel, UnusablePicture) as error:
+    except (CannotTrain, MissingInput, NotIdentical, UnusableModel) as error:
         raise Failure(str(error), allow_retries=False) from None
     except (StoreError, OSError) as error:
         # Worth another try: space may be freed, a disk may come back.

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 SAMPLE = Path(__file__).parents[1] / "samples" / "bunny.mp4"
 _FRAMES_TO_LEARN = 48  # of the sample, where no photos are given
 _FRAMES_TO_MEASURE = 24
-_HEADER = "style", "style loss", "content loss", "Ewarp", "Ewarp long", "sharpness", "gained"
+_HEADER = (
+    *("style", "style loss", "content loss", "Ewarp", "Ewarp long", "sharpness", "seams"),
+    "gained",
+)
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -77,6 +80,7 @@ def train(arguments: argparse.Namespace) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the scores of styles, and write their contact sheets."""
     from stylejobs.media.preview import contact_sheet
+    from stylejobs.scoring.controls import Controls
     from stylejobs.scoring.weights import load_weights
     from stylejobs.training.evaluate import evaluate as measure
     from stylejobs.training.evaluate import painter
@@ -85,6 +89,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from stylejobs.training.pictures import fitted, load_painting
 
     arguments.source = arguments.clip or SAMPLE  # what errors of reading are about
+    controls = Controls().with_wishes({"steady": arguments.steady})
     vgg = VGG16Features(arguments.vgg)
     painting = load_painting(arguments.painting) if arguments.painting else None
     photos = [fitted(photo) for photo in _photos(arguments.photos)]
@@ -92,8 +97,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     found: dict[str, StyleScores] = {}
     for name in arguments.styles:
         print(f"stylejobs: {name}", file=sys.stderr)
-        paint = painter(load_weights(style_file(name)))
-        scores = measure(paint, paint, photos, clip, painting, vgg, arguments.painting_side)
+        paint = painter(load_weights(style_file(name, arguments.network)))
+        scores = measure(
+            paint, paint, photos, clip, painting, vgg, arguments.painting_side, controls
+        )
         found[name] = scores
         if arguments.out:
             arguments.out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +129,7 @@ def _table(found: dict[str, StyleScores]) -> list[str]:
             scores.warping_error,
             scores.warping_error_long,
             scores.sharpness_kept,
+            scores.seam_ratio,
             scores.style_gained,
         )
         lines.append("  ".join([f"{name:>12}", *(f"{figure:>12.4g}" for figure in figures)]))

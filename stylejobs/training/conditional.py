@@ -16,8 +16,8 @@ from stylejobs.scoring.network import TransformerNet
 
 # A fresh network answers with numbers around 0, and each step of Adam changes a weight by as much,
 # whatever it is for. In these units a picture is such numbers, too: without them the brightness
-# alone takes thousands of steps.
-_MIDDLE, _UNIT = 127.5, 64.0
+# alone takes thousands of steps. With units of 64, small steps of the last layer are too large.
+_MIDDLE, _UNIT = 127.5, 16.0
 _LAST_WEIGHT, _LAST_BIAS = "deconv3.conv2d.weight", "deconv3.conv2d.bias"
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stylejobs.scoring.controls import Controls, finishing
 from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.steady import FramePlan
 from stylejobs.scoring.weights import StyleWeights
 from stylejobs.training.perceptual import (
     VGG16Features,
@@ -19,10 +22,12 @@ from stylejobs.training.perceptual import (
 )
 from stylejobs.training.photos import to_tensor
 from stylejobs.training.pictures import scaled_to
-from stylejobs.training.steadiness import sharpness, warping_error
+from stylejobs.training.steadiness import seam_ratio, sharpness, warping_error
 
 LONG_STEP = 10  # frames between those that the long-term warping error compares
+_PARTS = 3  # that the clip is painted in, one by one, to look for seams
 
+_AS_USUAL = Controls()
 # Paints consecutive frames, each (H, W, 3) uint8 RGB.
 Paint = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
 
@@ -38,6 +43,9 @@ class StyleScores:
         warping_error: of the painted clip, from frame to frame, × 1e3.
         warping_error_long: the same over `LONG_STEP` frames.
         sharpness_kept: of the painted clip, over that of the clip.
+        seam_ratio: of the warping error into the first frame of a part of the clip that is painted
+            by itself to that around, over the same ratio of the clip painted as a whole; 1 where
+            seams cannot be seen.
     """
 
     style_loss: float
@@ -46,6 +54,7 @@ class StyleScores:
     warping_error: float
     warping_error_long: float
     sharpness_kept: float
+    seam_ratio: float
 
     @property
     def style_gained(self) -> float:
@@ -64,6 +73,7 @@ def evaluate(
     painting: np.ndarray | None,
     vgg: VGG16Features,
     painting_side: int,
+    controls: Controls = _AS_USUAL,
 ) -> StyleScores:
     """Measure a style on photos and on a clip that it was not trained on.
 
@@ -73,15 +83,45 @@ def evaluate(
         clip: consecutive frames of one size, alike; may be empty.
         painting: without it there is no style loss.
         painting_side: shorter side of the painting, pixels: the size of the strokes.
+        controls: how the paint is put on the clip: strength, steadiness.
     """
     losses = _losses(paint_photo, photos, painting, vgg, painting_side)
-    painted = list(paint_clip(clip)) if clip else []
+    painted = paint_clip(clip) if clip else []
+    whole = _finished(clip, painted, controls, [range(len(clip))])
     return StyleScores(
         *losses,
-        1e3 * warping_error(clip, painted),
-        1e3 * warping_error(clip, painted, LONG_STEP),
-        sharpness(painted) / sharpness(clip) if clip else float("nan"),
+        1e3 * warping_error(clip, whole),
+        1e3 * warping_error(clip, whole, LONG_STEP),
+        sharpness(whole) / sharpness(clip) if clip else float("nan"),
+        _seams(clip, painted, controls, whole),
     )
+
+
+def _seams(
+    clip: Sequence[np.ndarray],
+    painted: Sequence[np.ndarray],
+    controls: Controls,
+    whole: Sequence[np.ndarray],
+) -> float:
+    edges = [len(clip) * part // _PARTS for part in range(_PARTS + 1)]
+    parts = [range(*ends) for ends in pairwise(edges)]
+    if not all(parts):
+        return float("nan")
+    in_parts = _finished(clip, painted, controls, parts)
+    usual = seam_ratio(clip, whole, edges[1:-1])
+    return seam_ratio(clip, in_parts, edges[1:-1]) / usual if usual else float("nan")
+
+
+def _finished(
+    clip: Sequence[np.ndarray],
+    painted: Sequence[np.ndarray],
+    controls: Controls,
+    parts: Sequence[range],
+) -> list[np.ndarray]:
+    """The clip as it is delivered when its parts are painted one by one."""
+    finish = finishing(controls, FramePlan(parts, controls.warm_up))
+    pairs = zip(clip, painted, strict=True)
+    return [finish(frame, picture) if finish else picture for frame, picture in pairs]
 
 
 @torch.no_grad()

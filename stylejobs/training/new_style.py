@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stylejobs.scoring.network import TransformerNet
 from stylejobs.scoring.weights import Network, load_weights, shipped_styles
+from stylejobs.training.errors import NothingToStartFrom
 from stylejobs.training.perceptual import VGG16Features, gram_matrix, style_losses
 from stylejobs.training.photos import photo_crops, to_tensor
 from stylejobs.training.pictures import scaled_to
@@ -20,8 +21,7 @@ from stylejobs.training.train import Progress, Training, TrainingSettings
 
 Weights = Mapping[str, Tensor]
 # What belongs to a style alone is few numbers, which stand large steps.
-FINE_TUNING = TrainingSettings(iterations=600, learning_rate=1e-2, patience=200)
-_WHOLE_NETWORK_STEP = 0.1  # convolutions do not stand steps as large as that
+FINE_TUNING = TrainingSettings(iterations=600, norm_learning_rate=1e-2, patience=200)
 _SAMPLES = 4
 
 
@@ -61,13 +61,14 @@ def train_new_style(
         photos: content pictures, alike.
         checkpoint: see `Training`: a killed training goes on where it was.
         whole_network: train the convolutions too: slower, better for paintings unlike all others.
+
+    Raises:
+        NothingToStartFrom: no style is shipped for ``network``.
     """
     shipped = _shipped_weights(network)
     began_as = _nearest(shipped, painting, photos, vgg.to(device), settings, device)
     start = shipped[began_as]
     settings = replace(settings, width=len(start["conv1.conv2d.bias"]))
-    if whole_network:
-        settings = replace(settings, learning_rate=settings.learning_rate * _WHOLE_NETWORK_STEP)
     training = Training(
         {"new": painting},
         photos,
@@ -84,9 +85,14 @@ def train_new_style(
 
 
 def _shipped_weights(network: Network) -> dict[str, dict[str, Tensor]]:
+    shipped = shipped_styles(network)
+    if not shipped:
+        raise NothingToStartFrom(
+            f"No style of the {network} network is shipped, and a new one starts from those."
+        )
     return {
         style: {name: torch.from_numpy(t) for name, t in load_weights(file).tensors.items()}
-        for style, file in shipped_styles(network).items()
+        for style, file in shipped.items()
     }
 
 

@@ -81,7 +81,7 @@ def seam_ratio(
         if error is not None and inside:
             at.append(error)
             around.append(np.mean(inside))
-    return float(np.sum(at) / np.sum(around)) if at else float("nan")
+    return float(np.sum(at) / np.sum(around)) if np.sum(around) else float("nan")
 
 
 def sharpness(pictures: Sequence[np.ndarray]) -> float:

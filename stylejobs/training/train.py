@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stylejobs.training.conditional import ConditionalNet
+from stylejobs.training.optimiser import Optimiser
 from stylejobs.training.perceptual import (
     CONTENT_TAPS,
     VGG16Features,
@@ -30,6 +31,9 @@ SAVE_EVERY = 100
 # short training, this share.
 _AVERAGE_OVER = 500
 _AVERAGED_SHARE = 0.1
+_LUMA = (0.299, 0.587, 0.114)
+_FORM = 8  # pixels
+_LEAST_CONTRAST = 8.0  # of 255: below, light and dark are noise
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,15 @@ class TrainingSettings:
         painting_side: the painting's shorter side, pixels; it sets the size of the strokes.
         deep_style_weight: how much more the Gram matrix of relu4_3 counts than the others: it
             holds the large forms, and by itself weighs next to nothing.
+        forms_weight: of the difference in light and dark at an eighth of the size. The losses of
+            small crops hardly hold it, and instance normalisation forgets it.
         steadiness_weight: of the difference between the painting of a crop and that of the same
             crop moved by a few pixels and with noise, which is what flickers in a video.
         noise: standard deviation of that noise, of 255.
         shift: pixels that the crop is moved by, at most.
+        learning_rate, norm_learning_rate, convolution_learning_rate: see `Optimiser`.
+        warm_up: iterations over which the style and the steadiness gain their weights, where a
+            network is trained from scratch: at full weight it would first learn flat pictures.
         patience: stop when the losses of so many iterations are no better than those of as many
             before; 0 never stops early.
     """
@@ -54,13 +63,17 @@ class TrainingSettings:
     width: int = 16
     iterations: int = 3000
     batch: int = 2
-    crop: int = 192
+    crop: int = 128
     painting_side: int = 512
     learning_rate: float = 1e-3
+    norm_learning_rate: float = 6e-3
+    convolution_learning_rate: float = 4e-3
     content_weight: float = 1e5
     style_weight: float = 1e10
     deep_style_weight: float = 10.0
+    forms_weight: float = 2e5
     steadiness_weight: float = 1e7
+    warm_up: int = 300
     noise: float = 4.0
     shift: int = 3
     patience: int = 0
@@ -139,21 +152,20 @@ class Training:
             self.net.requires_grad_(False)
             for parameter in self.net.norm_parameters():
                 parameter.requires_grad_(True)
-        trained = [p for p in self.net.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.Adam(trained, settings.learning_rate)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimiser,
-            settings.learning_rate,
+        # Only fp16 needs its gradients scaled; with bf16 and fp32 this does nothing.
+        self._precision = _precision(device)
+        self._optimiser = Optimiser(
+            self.net,
             settings.iterations,
-            pct_start=0.03,
-            final_div_factor=2,
+            settings.learning_rate,
+            settings.norm_learning_rate,
+            settings.convolution_learning_rate,
+            torch.amp.GradScaler(device, enabled=self._precision == torch.float16),
         )
+        self._warm_up = 0 if start else settings.warm_up
         window = max(1.0, min(_AVERAGE_OVER, _AVERAGED_SHARE * settings.iterations))
         decay = torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / window)
         self._average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=decay)
-        # Only fp16 needs its gradients scaled; with bf16 and fp32 this does nothing.
-        self._precision = _precision(device)
-        self._scaler = torch.amp.GradScaler(device, enabled=self._precision == torch.float16)
         self._grams = _grams(self._vgg, paintings, settings.painting_side, device)
         if checkpoint.exists():
             self._load()
@@ -168,11 +180,8 @@ class Training:
             photos = torch.stack([next(crops) for _ in range(settings.batch)])
             chosen = torch.tensor([next(styles) for _ in range(settings.batch)])
             losses = self._losses(photos.to(self._device), chosen.to(self._device), choose)
-            self._optimiser.zero_grad()
-            self._scaler.scale(torch.stack(list(losses.values())).sum()).backward()
-            self._scaler.step(self._optimiser)
-            self._scaler.update()
-            self._schedule.step()
+            if not self._optimiser.step(torch.stack(list(losses.values())).sum()):
+                continue
             self._average.update_parameters(self.net)
             progress.add({name: float(loss.detach()) for name, loss in losses.items()})
             on_progress(progress)
@@ -204,8 +213,6 @@ class Training:
             "net": self.net,
             "average": self._average,
             "optimiser": self._optimiser,
-            "schedule": self._schedule,
-            "scaler": self._scaler,
         }
 
     def _losses(self, larger: Tensor, chosen: Tensor, choose: random.Random) -> dict[str, Tensor]:
@@ -215,6 +222,7 @@ class Training:
             larger: (N, 3, crop + shift, crop + shift): what the crop can be moved in.
         """
         settings = self.settings
+        gained = min(1.0, (self.progress.step + 1) / (self._warm_up + 1))
         left, top = choose.randint(0, settings.shift), choose.randint(0, settings.shift)
         side = settings.crop
         photos = larger[..., :side, :side]
@@ -235,10 +243,19 @@ class Training:
         )
         return {
             "content": settings.content_weight * content_loss(features, photo_features),
-            "style": settings.style_weight * layers[:-1].sum(),
-            "deep style": settings.style_weight * settings.deep_style_weight * layers[-1],
-            "steadiness": settings.steadiness_weight * difference,
+            "style": gained * settings.style_weight * layers[:-1].sum(),
+            "deep style": gained * settings.style_weight * settings.deep_style_weight * layers[-1],
+            "forms": settings.forms_weight * functional.mse_loss(_forms(painted), _forms(photos)),
+            "steadiness": gained * settings.steadiness_weight * difference,
         }
+
+
+def _forms(pictures: Tensor) -> Tensor:
+    """Light and dark at an eighth of the size, (N, 1, H/8, W/8), with mean 0 and variance 1."""
+    luma = torch.tensor(_LUMA, device=pictures.device).view(1, 3, 1, 1)
+    small = functional.avg_pool2d((pictures.float() * luma).sum(1, keepdim=True), _FORM)
+    variance, mean = torch.var_mean(small, (2, 3), keepdim=True)
+    return (small - mean) / (variance + _LEAST_CONTRAST**2).sqrt()
 
 
 def _precision(device: str) -> torch.dtype:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from stylejobs.scoring.controls import Controls
 from stylejobs.scoring.weights import load_weights
 from stylejobs.training.evaluate import evaluate, painter
 from stylejobs.training.perceptual import VGG16Features
@@ -50,6 +52,28 @@ def test_flicker_is_told_from_stillness(vgg: VGG16Features) -> None:
 
     scores = evaluate(unchanged, flicker, [photo(0)], [photo(0)] * 3, None, vgg, SIDE)
     assert scores.warping_error > 100
+
+
+def moving(count: int) -> list[np.ndarray]:
+    wide = np.hstack([photo(0), photo(1), photo(2)])
+    return [wide[:, n : n + SIDE] for n in range(count)]
+
+
+def test_steadiness_shows_in_the_scores_and_its_seams_do_not(vgg: VGG16Features) -> None:
+    noise = np.random.default_rng(0)
+
+    def flicker(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [cv2.add(frame, noise.integers(0, 40, 3).astype(float)) for frame in frames]
+
+    clip = moving(18)
+    painted = flicker(clip)
+    as_usual, steady = (
+        evaluate(unchanged, lambda _: painted, [photo(0)], clip, None, vgg, SIDE, controls)
+        for controls in (Controls(), Controls(steady=0.5))
+    )
+    assert steady.warping_error < 0.6 * as_usual.warping_error
+    assert as_usual.seam_ratio == pytest.approx(1)
+    assert steady.seam_ratio == pytest.approx(1, abs=0.05)
 
 
 def test_a_painter_takes_frames_of_any_size(style_file: Path) -> None:

@@ -16,7 +16,14 @@ from stylejobs.training.train import Progress, Training, TrainingSettings
 from stylejobs_tests.training.pictures import painting, photo
 
 TINY = TrainingSettings(
-    width=4, iterations=16, batch=2, crop=32, painting_side=64, learning_rate=2e-2
+    width=4,
+    iterations=24,
+    crop=32,
+    painting_side=64,
+    learning_rate=8e-2,
+    norm_learning_rate=5e-2,
+    convolution_learning_rate=2e-2,
+    warm_up=0,
 )
 
 
