@@ -17,7 +17,8 @@ from pathlib import Path
 
 import av
 
-from stylejobs.scoring.bench import SAMPLE, Case, measure, report, run_part
+from stylejobs.sample import SAMPLE
+from stylejobs.scoring.bench import Case, measure, report, run_part
 from stylejobs.scoring.weights import shipped_styles
 
 _IMPORTS = 7

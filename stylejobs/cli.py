@@ -271,7 +271,7 @@ def _styles(arguments: argparse.Namespace) -> int:
     if arguments.sheet:
         if not arguments.sheet.absolute().parent.is_dir():
             raise CannotDo(f"{arguments.sheet.parent}: no such folder. Make it first.")
-        from stylejobs.scoring.bench import SAMPLE
+        from stylejobs.sample import SAMPLE
         from stylejobs.style_sheet import write_sheet
         from stylejobs.training.photos import film_frames
 
@@ -295,7 +295,8 @@ def _bench(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from stylejobs.media.probe import Limits, probe
-    from stylejobs.scoring.bench import SAMPLE, BenchFailed, Case, measure, report
+    from stylejobs.sample import SAMPLE
+    from stylejobs.scoring.bench import BenchFailed, Case, measure, report
     from stylejobs.scoring.weights import load_weights
 
     arguments.source = clip = arguments.source or SAMPLE

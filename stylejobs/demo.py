@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from stylejobs.dead_time import account, materializations
+from stylejobs.sample import SAMPLE
 from stylejobs.scoring.weights import shipped_styles
 from stylejobs.storage.clips import INBOX, Clip
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
 
 _FOLDER = Path("demo")
-_SAMPLE = Path(__file__).with_name("samples") / "bunny.mp4"
 _START_SECONDS = 120.0
 _JOB_SECONDS = 900.0
 _WORKING_ASSETS = ("audio", "frames", "styled_frames", "final_video")
@@ -102,11 +102,11 @@ def _wait_for_sensor(instance: DagsterInstance, daemon: subprocess.Popen[bytes])
 
 def _paint(instance: DagsterInstance, daemon: subprocess.Popen[bytes], store: Path) -> str:
     style = next(iter(shipped_styles()))
-    clip = Clip(style=style, name=_SAMPLE.name)
+    clip = Clip(style=style, name=SAMPLE.name)
     upload = store / INBOX / style / clip.name
     upload.parent.mkdir(parents=True, exist_ok=True)
     partial = upload.with_name(f".{upload.name}")
-    shutil.copyfile(_SAMPLE, partial)
+    shutil.copyfile(SAMPLE, partial)
     dropped = time.time()
     partial.replace(upload)
     frames = 0

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from stylejobs.sample import SAMPLE
 from stylejobs.scoring.weights import shipped_styles
 from stylejobs.storage.clips import PLAIN, REJECTED, STYLES, WORK, version_of
 from stylejobs.storage.store import StoredObject
 from stylejobs.studio import MissingInput, Studio
+from stylejobs.training import PICTURE_SUFFIXES
 from stylejobs.training.errors import UnusablePicture
 
 if TYPE_CHECKING:
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
 
 # Raise this when the code makes another style of the same painting.
 TRAINING_VERSION = "1"
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 PHOTOS = f"{STYLES}/photos"  # what new styles learn to paint, if people want other than the sample
 _MAX_PAINTING_BYTES = 64 * 2**20
-_SAMPLE = Path(__file__).parent / "samples" / "bunny.mp4"
 _FRAMES_TO_LEARN = 48
 _FRAMES_TO_MEASURE, _PHOTOS_TO_MEASURE = 24, 4
 # A painted photo must come so far from the photo's Gram matrices to the painting's.
@@ -71,7 +71,11 @@ def paintings(studio: Studio) -> Iterator[Painting]:
     taken = {name for name, _ in studio.settings.models}
     for found in studio.store.list(STYLES):
         path = PurePosixPath(found.path)
-        if path.suffix.lower() in PICTURES and len(path.parts) == 2 and path.stem not in taken:
+        if (
+            path.suffix.lower() in PICTURE_SUFFIXES
+            and len(path.parts) == 2
+            and path.stem not in taken
+        ):
             yield Painting(found)
 
 
@@ -231,8 +235,8 @@ def measure_style(studio: Studio, style: str) -> tuple[StyleScores, bytes]:
             with studio.store.open_local(painting.found.path) as file:
                 picture = load_painting(file)
     paint = painter(weights, studio.settings.device)
-    clip = film_frames(_SAMPLE, _FRAMES_TO_MEASURE, consecutive=True)
-    photos = film_frames(_SAMPLE, _PHOTOS_TO_MEASURE)
+    clip = film_frames(SAMPLE, _FRAMES_TO_MEASURE, consecutive=True)
+    photos = film_frames(SAMPLE, _PHOTOS_TO_MEASURE)
     side = int(json.loads(weights.about.get("training", "{}")).get("painting_side", 512))
     return evaluate(paint, paint, photos, clip, picture, vgg, side), sheet_of(photos, paint)
 
@@ -262,10 +266,10 @@ def content_photos(studio: Studio) -> list[np.ndarray]:
 
     photos = []
     for found in studio.store.list(PHOTOS):
-        if PurePosixPath(found.path).suffix.lower() in PICTURES and not found.is_link:
+        if PurePosixPath(found.path).suffix.lower() in PICTURE_SUFFIXES and not found.is_link:
             with studio.store.open_local(found.path) as file:
                 photos.append(load_picture(file, LARGEST_SIDE))
-    return photos or film_frames(_SAMPLE, _FRAMES_TO_LEARN)
+    return photos or film_frames(SAMPLE, _FRAMES_TO_LEARN)
 
 
 def shipped_names(studio: Studio) -> list[str]:

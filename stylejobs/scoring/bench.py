@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from stylejobs.media.manifest import Manifest
     from stylejobs.scoring.scorer import Scorer, Scores
 
-SAMPLE = Path(__file__).parents[1] / "samples" / "bunny.mp4"
 _ROUNDS = 3
 _CACHED_STARTS = 3
 

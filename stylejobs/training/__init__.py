@@ -2,3 +2,5 @@
 
 Knows nothing of Dagster and nothing of video; needs torch.
 """
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")

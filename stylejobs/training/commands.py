@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylejobs.one_file import CannotDo, style_file
+from stylejobs.sample import SAMPLE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from stylejobs.training.evaluate import StyleScores
     from stylejobs.training.train import Progress, Training
 
-SAMPLE = Path(__file__).parents[1] / "samples" / "bunny.mp4"
 _FRAMES_TO_LEARN = 48  # of the sample, where no photos are given
 _FRAMES_TO_MEASURE = 24
 _HEADER = (

@@ -65,7 +65,7 @@ def train_new_style(
     Raises:
         NothingToStartFrom: no style is shipped for ``network``.
     """
-    shipped = _shipped_weights(network)
+    shipped = shipped_weights(network)
     began_as = _nearest(shipped, painting, photos, vgg.to(device), settings, device)
     start = shipped[began_as]
     settings = replace(settings, width=len(start["conv1.conv2d.bias"]))
@@ -84,7 +84,12 @@ def train_new_style(
     return NewStyle(training.weights()["new"], began_as, training.progress, settings)
 
 
-def _shipped_weights(network: Network) -> dict[str, dict[str, Tensor]]:
+def shipped_weights(network: Network) -> dict[str, dict[str, Tensor]]:
+    """The weights of each style of a shipped network, fp32.
+
+    Raises:
+        NothingToStartFrom: there is none.
+    """
     shipped = shipped_styles(network)
     if not shipped:
         raise NothingToStartFrom(

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylejobs.training import PICTURE_SUFFIXES
 from stylejobs.training.errors import UnusablePicture
-from stylejobs.training.pictures import PICTURE_SUFFIXES, load_picture, scaled_to
+from stylejobs.training.pictures import load_picture, scaled_to
 
 # Of a photo's shorter side to a crop's: from nearly all of the scene to a part of it.
 _ZOOM = (1.15, 3.2)

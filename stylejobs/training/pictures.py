@@ -11,7 +11,6 @@ from PIL import Image, ImageOps
 
 from stylejobs.training.errors import UnusablePicture
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _FORMATS = ("JPEG", "PNG", "WEBP")
 _SMALLEST_SIDE = 128
 _MOST_PIXELS = 100_000_000

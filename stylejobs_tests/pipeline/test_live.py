@@ -49,6 +49,12 @@ def runs(desk: Desk, clip: Clip) -> list[DagsterRun]:
     ]
 
 
+def state(desk: Desk) -> str:
+    """What there is, for whoever has to find out why a video did not come."""
+    found = [f"{r.job_name} {r.status.value} {dict(r.tags)}" for r in desk.instance.get_runs()]
+    return "\n".join([*found, *desk.names("painted"), *desk.names("rejected")])
+
+
 def worker_of(desk: Desk, run: DagsterRun) -> int | None:
     """The process of a run, once it has started to paint."""
     found = None
@@ -90,7 +96,7 @@ def test_uploads_that_come_together_change_in_work_or_lose_their_process_are_all
             compare(clip(source), live.painted(video)) == [] for video, source in sources.items()
         )
 
-    until(delivered, "the delivery of all videos")
+    until(delivered, "the delivery of all videos", state=lambda: state(live))
     statuses = [r.status for r in runs(live, killed) if r.job_name == "paint"]
     assert statuses.count(DagsterRunStatus.SUCCESS) == 1
     assert statuses.count(DagsterRunStatus.FAILURE) == 1

@@ -6,7 +6,7 @@ import pytest
 from stylejobs.media.colour import to_rgb
 from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
-from stylejobs.scoring.bench import SAMPLE
+from stylejobs.sample import SAMPLE
 from stylejobs.scoring.motion import FlowEstimator, agrees, enlarged, gray, is_cut, move, shrunk
 
 
