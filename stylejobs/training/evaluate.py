@@ -107,6 +107,8 @@ def _seams(
     parts = [range(*ends) for ends in pairwise(edges)]
     if not all(parts):
         return float("nan")
+    if not controls.steady:  # no frame knows of another
+        return 1.0
     in_parts = _finished(clip, painted, controls, parts)
     usual = seam_ratio(clip, whole, edges[1:-1])
     return seam_ratio(clip, in_parts, edges[1:-1]) / usual if usual else float("nan")
