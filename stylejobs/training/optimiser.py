@@ -22,7 +22,7 @@ class Optimiser:
     """Steps of training, which one odd batch cannot spoil.
 
     Muon (Jordan et al. 2024) makes the update of a layer orthogonal, so that all of its
-    directions learn alike: here it reached the style loss of Adam in half the iterations.
+    directions learn alike: here it reached the style loss of Adam in two thirds of the iterations.
 
     Args:
         net: its parameters that need a gradient are trained.
