@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sheet", type=Path, metavar="FILE", help="write a picture painted in each of them, too"
     )
     styles.add_argument(
-        "--clip", type=Path, help="whose middle frame to paint (default: the shipped sample)"
+        "--clip", type=Path, help="to take a frame of (default: the shipped sample)"
     )
     _add_network(styles)
     styles.set_defaults(command=_styles)

@@ -32,7 +32,7 @@ TRAINING_VERSION = "1"
 PHOTOS = f"{STYLES}/photos"  # what new styles learn to paint, if people want other than the sample
 _MAX_PAINTING_BYTES = 64 * 2**20
 _FRAMES_TO_LEARN = 48
-_FRAMES_TO_MEASURE, _PHOTOS_TO_MEASURE = 24, 4
+_PHOTOS_TO_MEASURE = 4
 # A painted photo must come so far from the photo's Gram matrices to the painting's.
 LEAST_GAINED = 0.4
 
@@ -222,7 +222,7 @@ def measure_style(studio: Studio, style: str) -> tuple[StyleScores, bytes]:
     Raises:
         MissingInput: there is no such style, or it is a model.
     """
-    from stylejobs.training.evaluate import evaluate, painter
+    from stylejobs.training.evaluate import FRAMES_TO_MEASURE, evaluate, painter
     from stylejobs.training.perceptual import VGG16Features
     from stylejobs.training.photos import film_frames
     from stylejobs.training.pictures import load_painting
@@ -235,7 +235,7 @@ def measure_style(studio: Studio, style: str) -> tuple[StyleScores, bytes]:
             with studio.store.open_local(painting.found.path) as file:
                 picture = load_painting(file)
     paint = painter(weights, studio.settings.device)
-    clip = film_frames(SAMPLE, _FRAMES_TO_MEASURE, consecutive=True)
+    clip = film_frames(SAMPLE, FRAMES_TO_MEASURE, consecutive=True)
     photos = film_frames(SAMPLE, _PHOTOS_TO_MEASURE)
     side = int(json.loads(weights.about.get("training", "{}")).get("painting_side", 512))
     return evaluate(paint, paint, photos, clip, picture, vgg, side), sheet_of(photos, paint)

@@ -25,15 +25,13 @@ def write_sheet(styles: Mapping[str, Path], picture: np.ndarray, out: Path) -> N
     from PIL import Image
     from tqdm import tqdm
 
-    from stylejobs.scoring.backends import create_scorer
     from stylejobs.scoring.weights import load_weights
+    from stylejobs.training.evaluate import painter
 
     cells = [_cell(picture, "the video")]
     for name, file in tqdm(styles.items(), unit=" styles"):
-        scorer = create_scorer(load_weights(file), *picture.shape[:2])
-        painted = scorer(picture[None]).pictures
-        assert painted is not None
-        cells.append(_cell(painted[0], name))
+        (painted,) = painter(load_weights(file))([picture])
+        cells.append(_cell(painted, name))
     width, height = cells[0].size
     rows = -(-len(cells) // _COLUMNS)
     sheet = Image.new("RGB", (_COLUMNS * width, rows * height), "white")

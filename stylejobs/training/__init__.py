@@ -1,4 +1,4 @@
-"""Trains a style network on one painting: ``python -m stylejobs.training --help``.
+"""Trains style networks: ``python -m stylejobs.training --help``.
 
 Knows nothing of Dagster and nothing of video; needs torch.
 """

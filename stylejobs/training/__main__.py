@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from stylejobs.sample import SAMPLE
 from stylejobs.scoring.weights import Network
-from stylejobs.training.evaluate import evaluate, torch_painter
+from stylejobs.training.evaluate import FRAMES_TO_MEASURE, evaluate, torch_painter
 from stylejobs.training.new_style import shipped_weights
 from stylejobs.training.perceptual import VGG16Features
 from stylejobs.training.photos import film_frames, load_photos
@@ -23,7 +23,6 @@ from stylejobs.training.style_files import save_family
 from stylejobs.training.train import SAVE_EVERY, Progress, Training, TrainingSettings
 from stylejobs.training.widen import widened
 
-_FRAMES_TO_MEASURE = 24
 _CARDS = Path(__file__).with_name("paintings.json")
 
 
@@ -99,7 +98,7 @@ def measured(
     painting_side: int,
 ) -> dict[str, str]:
     """The scores of each style on photos and on the start of the sample clip, as JSON."""
-    clip = film_frames(SAMPLE, _FRAMES_TO_MEASURE, consecutive=True)
+    clip = film_frames(SAMPLE, FRAMES_TO_MEASURE, consecutive=True)
     scores = {}
     for name, weights in tqdm(family.items(), unit=" styles measured"):
         paint = torch_painter(weights)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from stylejobs.training.train import Progress, Training
 
 _FRAMES_TO_LEARN = 48  # of the sample, where no photos are given
-_FRAMES_TO_MEASURE = 24
 _HEADER = (
     *("style", "style loss", "content loss", "Ewarp", "Ewarp long", "sharpness", "seams"),
     "gained",
@@ -82,8 +81,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from stylejobs.media.preview import contact_sheet
     from stylejobs.scoring.controls import Controls
     from stylejobs.scoring.weights import load_weights
+    from stylejobs.training.evaluate import FRAMES_TO_MEASURE, painter
     from stylejobs.training.evaluate import evaluate as measure
-    from stylejobs.training.evaluate import painter
     from stylejobs.training.perceptual import VGG16Features
     from stylejobs.training.photos import film_frames
     from stylejobs.training.pictures import fitted, load_painting
@@ -93,7 +92,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     vgg = VGG16Features(arguments.vgg)
     painting = load_painting(arguments.painting) if arguments.painting else None
     photos = [fitted(photo) for photo in _photos(arguments.photos)]
-    clip = film_frames(arguments.source, _FRAMES_TO_MEASURE, consecutive=True)
+    clip = film_frames(arguments.source, FRAMES_TO_MEASURE, consecutive=True)
     found: dict[str, StyleScores] = {}
     for name in arguments.styles:
         print(f"stylejobs: {name}", file=sys.stderr)

@@ -24,6 +24,7 @@ from stylejobs.training.photos import to_tensor
 from stylejobs.training.pictures import scaled_to
 from stylejobs.training.steadiness import seam_ratio, sharpness, warping_error
 
+FRAMES_TO_MEASURE = 24  # of a clip
 LONG_STEP = 10  # frames between those that the long-term warping error compares
 _PARTS = 3  # that the clip is painted in, one by one, to look for seams
 

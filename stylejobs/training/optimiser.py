@@ -58,24 +58,22 @@ class Optimiser:
                 {"params": [p for p in others if id(p) in norms], "lr": norm_rate},
             ]
         )
-        self._optimisers: list[tuple[torch.optim.Optimizer, list[float]]] = [
-            (adam, [rate, norm_rate])
-        ]
+        self._optimisers: list[torch.optim.Optimizer] = [adam]
         if self._matrices:
             muon = torch.optim.Muon(
                 self._matrices, convolution_rate, weight_decay=0, adjust_lr_fn="match_rms_adamw"
             )
-            self._optimisers.append((muon, [convolution_rate]))
+            self._optimisers.append(muon)
         self._schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
                 optimiser,
-                rates,
+                [group["lr"] for group in optimiser.param_groups],
                 iterations,
                 pct_start=_WARM_UP,
                 final_div_factor=_FINAL_DIVISOR,
                 cycle_momentum=False,
             )
-            for optimiser, rates in self._optimisers
+            for optimiser in self._optimisers
         ]
         self._usual: float | None = None
         self._skipped = 0
@@ -91,46 +89,44 @@ class Optimiser:
         self._scaler.scale(loss).backward()
         for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
             matrix.grad = None if kernel.grad is None else kernel.grad.view_as(matrix)
-        for optimiser, _ in self._optimisers:
+        for optimiser in self._optimisers:
             self._scaler.unscale_(optimiser)
         is_finite = self._cut_to_usual()
-        for optimiser, _ in self._optimisers:
-            if is_finite:
+        if is_finite:
+            for optimiser in self._optimisers:
                 self._scaler.step(optimiser)
+            for schedule in self._schedules:
+                schedule.step()
         self._scaler.update()
         self._skipped = 0 if is_finite else self._skipped + 1
         if self._skipped > _MOST_SKIPPED:
             raise TrainingDiverged(
                 "The training has come to numbers without end. Train with smaller learning rates."
             )
-        if is_finite:
-            for schedule in self._schedules:
-                schedule.step()
         return is_finite
 
     def _cut_to_usual(self) -> bool:
         """Shorten a gradient that is much longer than usual; False if it is not finite."""
-        length = float(
-            nn.utils.get_total_norm([p.grad for p in self._trained if p.grad is not None])
-        )
-        if not length < float("inf"):
+        norm = nn.utils.get_total_norm([p.grad for p in self._trained if p.grad is not None])
+        if not norm.isfinite():
             return False
+        length = float(norm)
         usual = length if self._usual is None else self._usual
         longest = _LONGEST * usual
-        nn.utils.clip_grad_norm_(self._trained, longest)
+        nn.utils.clip_grads_with_norm_(self._trained, longest, norm)
         self._usual = usual + (min(length, longest) - usual) / _USUAL_OVER
         return True
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "optimisers": [optimiser.state_dict() for optimiser, _ in self._optimisers],
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "schedules": [schedule.state_dict() for schedule in self._schedules],
             "scaler": self._scaler.state_dict(),
             "usual": self._usual,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for (optimiser, _), saved in zip(self._optimisers, state["optimisers"], strict=True):
+        for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         for schedule, saved in zip(self._schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)

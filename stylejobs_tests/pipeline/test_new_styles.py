@@ -117,7 +117,7 @@ def test_a_trained_style_is_published_and_measured(
     easel: Easel, stripes: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(new_styles, "LEAST_GAINED", -100.0)
-    monkeypatch.setattr(new_styles, "_FRAMES_TO_MEASURE", 2)
+    monkeypatch.setattr("stylejobs.training.evaluate.FRAMES_TO_MEASURE", 2)
     easel.drop("styles/stripes.png", stripes)
     easel.look()
     result = easel.train("stripes")

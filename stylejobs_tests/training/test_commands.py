@@ -10,7 +10,6 @@ from PIL import Image
 
 from stylejobs.cli import main
 from stylejobs.scoring.weights import load_weights, shipped_styles
-from stylejobs.training import commands
 from stylejobs_tests.training.pictures import photo
 
 
@@ -25,7 +24,7 @@ def photos_folder(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "_FRAMES_TO_MEASURE", 2)
+    monkeypatch.setattr("stylejobs.training.evaluate.FRAMES_TO_MEASURE", 2)
 
 
 def test_a_painting_becomes_a_style_that_is_measured(
