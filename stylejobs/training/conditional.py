@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylejobs.scoring.network import TransformerNet
+from stylejobs.training.folded import BlockedConv, FoldedUpsampleConv
 
 # A fresh network answers with numbers around 0, and each step of Adam changes a weight by as much,
 # whatever it is for. In these units a picture is such numbers, too: without them the brightness
@@ -36,14 +37,16 @@ class ConditionalInstanceNorm2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(styles, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        # In the precision of x: fp32 here would make all that follows fp32, under autocast too.
-        scale = self.weight[self.chosen, :, None, None].to(x.dtype)
-        shift = self.bias[self.chosen, :, None, None].to(x.dtype)
-        return functional.instance_norm(x) * scale + shift
+        # Instance normalisation is batch normalisation of each picture's channels by themselves.
+        scale, shift = self.weight[self.chosen].flatten(), self.bias[self.chosen].flatten()
+        channels = x.flatten(0, 1)[None]
+        return functional.batch_norm(channels, None, None, scale, shift, True).view_as(x)
 
 
 class ConditionalNet(nn.Module):
     """A `TransformerNet` that paints each picture of a batch in a style of its own.
+
+    H and W must be multiples of 4.
 
     Args:
         styles: their names; a picture's style is given by its place among them.
@@ -55,6 +58,9 @@ class ConditionalNet(nn.Module):
         self.styles = list(styles)
         self.width = width
         self.net = TransformerNet(width)
+        self.net.deconv1 = FoldedUpsampleConv(width * 4, width * 2, 3)
+        self.net.deconv2 = FoldedUpsampleConv(width * 2, width, 3)
+        self.net.deconv3 = BlockedConv(width, 3, 9)
         self._norms: list[ConditionalInstanceNorm2d] = []
         for parent in list(self.net.modules()):
             for name, layer in list(parent.named_children()):

@@ -9,6 +9,7 @@ from torch import nn
 
 from stylejobs.training.conditional import ConditionalNet
 from stylejobs.training.errors import TrainingDiverged
+from stylejobs.training.muon import Muon
 
 _WARM_UP = 0.03  # of the iterations: the learning rate rises from a 25th
 _FINAL_DIVISOR = 2  # the rate ends at a 50th of its peak
@@ -47,10 +48,8 @@ class Optimiser:
         self._trained = [p for p in net.parameters() if p.requires_grad]
         norms = {id(p) for p in net.norm_parameters()}
         ends = {id(p) for layer in (net.net.conv1, net.net.deconv3) for p in layer.parameters()}
-        self._kernels = [p for p in self._trained if p.ndim == 4 and id(p) not in ends]
-        # Muon takes matrices: the same memory, seen as one row an output channel.
-        self._matrices = [nn.Parameter(p.data.view(len(p), -1)) for p in self._kernels]
-        by_muon = {id(p) for p in self._kernels}
+        kernels = [p for p in self._trained if p.ndim == 4 and id(p) not in ends]
+        by_muon = {id(p) for p in kernels}
         others = [p for p in self._trained if id(p) not in by_muon]
         adam = torch.optim.Adam(
             [
@@ -59,11 +58,8 @@ class Optimiser:
             ]
         )
         self._optimisers: list[torch.optim.Optimizer] = [adam]
-        if self._matrices:
-            muon = torch.optim.Muon(
-                self._matrices, convolution_rate, weight_decay=0, adjust_lr_fn="match_rms_adamw"
-            )
-            self._optimisers.append(muon)
+        if kernels:
+            self._optimisers.append(Muon(kernels, convolution_rate))
         self._schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
                 optimiser,
@@ -87,8 +83,6 @@ class Optimiser:
         for parameter in self._trained:
             parameter.grad = None
         self._scaler.scale(loss).backward()
-        for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
-            matrix.grad = None if kernel.grad is None else kernel.grad.view_as(matrix)
         for optimiser in self._optimisers:
             self._scaler.unscale_(optimiser)
         is_finite = self._cut_to_usual()

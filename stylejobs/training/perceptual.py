@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -106,10 +107,47 @@ def style_losses(painted: list[Tensor], painting_grams: list[Tensor]) -> Tensor:
     """Mean squared difference of the Gram matrices at each tap, (4,).
 
     Args:
-        painting_grams: (C, C), or (N, C, C) for paintings of their own for each of N pictures.
+        painting_grams: (1, C, C) of each tap.
     """
     losses = [
         functional.mse_loss(gram_matrix(features), gram.expand(len(features), -1, -1))
         for features, gram in zip(painted, painting_grams, strict=True)
     ]
     return torch.stack(losses)
+
+
+class PooledStyleLoss(nn.Module):
+    """As `style_losses`, of crops whose Gram matrices are pooled with those of crops before.
+
+    The matrix of a small crop varies far more from crop to crop than that of a frame does, and a
+    network that is to hold each one by itself learns to paint with little contrast.
+
+    Args:
+        painting_grams: of each tap, (styles, C, C).
+        share: of a crop in its pool, in (0, 1]; 1 compares each crop by itself.
+    """
+
+    is_filled: Tensor
+
+    def __init__(self, painting_grams: list[Tensor], share: float) -> None:
+        super().__init__()
+        self._share = share
+        self.register_buffer("is_filled", torch.zeros(len(painting_grams[0]), dtype=torch.bool))
+        self._paintings = nn.ParameterList(nn.Parameter(g, False) for g in painting_grams)
+        self._pools = nn.ParameterList(
+            nn.Parameter(torch.zeros_like(g), False) for g in painting_grams
+        )
+
+    def forward(self, painted: list[Tensor], chosen: Sequence[int]) -> Tensor:
+        """The loss at each tap, (4,); ``chosen`` are the styles of the N pictures."""
+        shares = [self._share if self.is_filled[style] else 1.0 for style in chosen]
+        self.is_filled[list(chosen)] = True
+        losses = []
+        for features, paintings, pools in zip(painted, self._paintings, self._pools, strict=True):
+            squares = []
+            for gram, style, share in zip(gram_matrix(features), chosen, shares, strict=True):
+                pool = pools[style].lerp_(gram.detach(), share)
+                # The value is the pool's, the gradient as if all of it were this crop's.
+                squares.append(functional.mse_loss(pool + gram - gram.detach(), paintings[style]))
+            losses.append(torch.stack(squares).mean())
+        return torch.stack(losses)

@@ -15,7 +15,7 @@ from stylejobs.training.errors import UnusablePicture
 from stylejobs.training.pictures import load_picture, scaled_to
 
 # Of a photo's shorter side to a crop's: from nearly all of the scene to a part of it.
-_ZOOM = (1.15, 3.2)
+_ZOOM = (1.15, 2.5)
 # The gradient through a stack of instance norms overflows on a crop of one single colour.
 _FLATTEST_CROP = 4.0
 LARGEST_SIDE = 640  # of a photo's shorter side: sharper than any crop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from stylejobs.training.conditional import ConditionalNet
 from stylejobs.training.optimiser import Optimiser
 from stylejobs.training.perceptual import (
     CONTENT_TAPS,
+    PooledStyleLoss,
     VGG16Features,
     content_loss,
     gram_matrix,
-    style_losses,
 )
 from stylejobs.training.photos import photo_crops, to_tensor
 from stylejobs.training.pictures import scaled_to
@@ -45,12 +45,15 @@ class TrainingSettings:
         batch: crops an iteration.
         crop: side of the square training crops, pixels.
         painting_side: the painting's shorter side, pixels; it sets the size of the strokes.
+        pool_share: of a crop in the Gram matrices that are compared; see `PooledStyleLoss`.
         deep_style_weight: how much more the Gram matrix of relu4_3 counts than the others: it
             holds the large forms, and by itself weighs next to nothing.
         forms_weight: of the difference in light and dark at an eighth of the size. The losses of
             small crops hardly hold it, and instance normalisation forgets it.
         steadiness_weight: of the difference between the painting of a crop and that of the same
             crop moved by a few pixels and with noise, which is what flickers in a video.
+        steadiness_share: of the iterations that have this loss, in (0, 1]; it counts for more in
+            them. Painting the moved crop takes as long as painting the crop.
         noise: standard deviation of that noise, of 255.
         shift: pixels that the crop is moved by, at most.
         learning_rate, norm_learning_rate, convolution_learning_rate: see `Optimiser`.
@@ -62,17 +65,19 @@ class TrainingSettings:
 
     width: int = 16
     iterations: int = 3000
-    batch: int = 2
-    crop: int = 128
+    batch: int = 1
+    crop: int = 192
     painting_side: int = 512
     learning_rate: float = 1e-3
-    norm_learning_rate: float = 6e-3
-    convolution_learning_rate: float = 4e-3
+    norm_learning_rate: float = 4e-3
+    convolution_learning_rate: float = 2e-3
     content_weight: float = 1e5
     style_weight: float = 1e10
-    deep_style_weight: float = 10.0
-    forms_weight: float = 2e5
-    steadiness_weight: float = 1e7
+    pool_share: float = 0.4
+    deep_style_weight: float = 3.0
+    forms_weight: float = 5e4
+    steadiness_weight: float = 5e5
+    steadiness_share: float = 0.2
     warm_up: int = 300
     noise: float = 4.0
     shift: int = 3
@@ -117,7 +122,8 @@ class Training:
         photos: content pictures, alike.
         vgg: VGG16's features, frozen.
         checkpoint: file that the state is saved to every `SAVE_EVERY` iterations, and picked up
-            from, so a killed training goes on where it was.
+            from, so a killed training goes on where it was. One of a training with other settings
+            is begun anew.
         start: weights to begin with, of plain networks that share their convolutions, by style.
         only_norms: train what belongs to the styles alone; the convolutions stay as they are.
         device: ``cpu`` or ``cuda``.
@@ -140,6 +146,7 @@ class Training:
         self.settings = settings
         self.checkpoint = checkpoint
         self.progress = Progress()
+        self._kind = {**asdict(settings), "styles": list(paintings), "only_norms": only_norms}
         self._device = device
         self._on_save = on_save
         self._vgg = vgg.to(device)
@@ -166,7 +173,8 @@ class Training:
         window = max(1.0, min(_AVERAGE_OVER, _AVERAGED_SHARE * settings.iterations))
         decay = torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / window)
         self._average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=decay)
-        self._grams = _grams(self._vgg, paintings, settings.painting_side, device)
+        grams = _grams(self._vgg, paintings, settings.painting_side, device)
+        self._style_loss = PooledStyleLoss(grams, settings.pool_share).to(device)
         if checkpoint.exists():
             self._load()
 
@@ -178,8 +186,8 @@ class Training:
         styles = cycle(range(len(self.net.styles)))
         while progress.step < settings.iterations and not progress.is_stuck(settings.patience):
             photos = torch.stack([next(crops) for _ in range(settings.batch)])
-            chosen = torch.tensor([next(styles) for _ in range(settings.batch)])
-            losses = self._losses(photos.to(self._device), chosen.to(self._device), choose)
+            chosen = [next(styles) for _ in range(settings.batch)]
+            losses = self._losses(photos.to(self._device), chosen, choose)
             if not self._optimiser.step(torch.stack(list(losses.values())).sum()):
                 continue
             self._average.update_parameters(self.net)
@@ -198,12 +206,15 @@ class Training:
     def save(self) -> None:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         partial = self.checkpoint.with_suffix(".partial")
-        torch.save({**state, "losses": self.progress.losses, "step": self.progress.step}, partial)
+        done = {"losses": self.progress.losses, "step": self.progress.step}
+        torch.save({**state, **done, "kind": self._kind}, partial)
         partial.replace(self.checkpoint)
         self._on_save(self.checkpoint)
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self._device, weights_only=True)
+        if state.get("kind") != self._kind:
+            return
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.progress = Progress(state["step"], state["losses"])
@@ -213,40 +224,49 @@ class Training:
             "net": self.net,
             "average": self._average,
             "optimiser": self._optimiser,
+            "style loss": self._style_loss,
         }
 
-    def _losses(self, larger: Tensor, chosen: Tensor, choose: random.Random) -> dict[str, Tensor]:
+    def _losses(
+        self, larger: Tensor, chosen: list[int], choose: random.Random
+    ) -> dict[str, Tensor]:
         """The weighted losses of a batch.
 
         Args:
             larger: (N, 3, crop + shift, crop + shift): what the crop can be moved in.
+            chosen: the styles of the N pictures.
         """
         settings = self.settings
         gained = min(1.0, (self.progress.step + 1) / (self._warm_up + 1))
-        left, top = choose.randint(0, settings.shift), choose.randint(0, settings.shift)
         side = settings.crop
         photos = larger[..., :side, :side]
-        moved = larger[..., top : top + side, left : left + side]
-        moved = moved + torch.randn_like(moved) * settings.noise
+        batch, styles = photos, torch.tensor(chosen, device=self._device)
+        left, top = choose.randint(0, settings.shift), choose.randint(0, settings.shift)
+        if choose.random() < settings.steadiness_share:
+            moved = larger[..., top : top + side, left : left + side]
+            noise = settings.noise * torch.randn_like(moved)
+            batch, styles = torch.cat([photos, moved + noise]), styles.repeat(2)
         with torch.autocast(
             self._device, self._precision, enabled=self._precision != torch.float32
         ):
-            both = self.net(torch.cat([photos, moved]), torch.cat([chosen, chosen]))
-            painted, painted_moved = both.chunk(2)
+            painted, *painted_moved = self.net(batch, styles).split(len(photos))
             features = self._vgg(painted)
             with torch.no_grad():
                 photo_features = self._vgg(photos, CONTENT_TAPS)
-        layers = style_losses(features, [gram[chosen] for gram in self._grams])
-        difference = functional.mse_loss(
-            painted[..., top:, left:].float() / 255,
-            painted_moved[..., : side - top, : side - left].float() / 255,
-        )
+        layers = self._style_loss(features, chosen)
+        difference = torch.zeros((), device=self._device)
+        for moved in painted_moved:
+            still = painted[..., top:, left:].float() / 255
+            difference = functional.mse_loss(
+                still, moved[..., : side - top, : side - left].float() / 255
+            )
+        steadiness_weight = settings.steadiness_weight / settings.steadiness_share
         return {
             "content": settings.content_weight * content_loss(features, photo_features),
             "style": gained * settings.style_weight * layers[:-1].sum(),
             "deep style": gained * settings.style_weight * settings.deep_style_weight * layers[-1],
             "forms": settings.forms_weight * functional.mse_loss(_forms(painted), _forms(photos)),
-            "steadiness": gained * settings.steadiness_weight * difference,
+            "steadiness": gained * steadiness_weight * difference,
         }
 
 

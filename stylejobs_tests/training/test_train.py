@@ -82,6 +82,12 @@ def test_a_killed_training_goes_on_where_it_was(make, monkeypatch) -> None:  # t
     assert steps == list(range(5, TINY.iterations + 1))
 
 
+def test_a_training_with_other_settings_begins_anew(make) -> None:  # type: ignore[no-untyped-def]
+    make(replace(TINY, iterations=2)).run()
+    assert make(replace(TINY, iterations=2)).progress.step == 2
+    assert make(replace(TINY, iterations=3)).progress.step == 0
+
+
 def test_fine_tuning_leaves_the_convolutions_as_they_are(make) -> None:  # type: ignore[no-untyped-def]
     start = {"stripes": TransformerNet(4).state_dict()}
     training = make(replace(TINY, iterations=2), start=start, only_norms=True)
@@ -92,7 +98,18 @@ def test_fine_tuning_leaves_the_convolutions_as_they_are(make) -> None:  # type:
         assert torch.allclose(trained[name], before, rtol=0, atol=1e-4) == is_shared, name
 
 
+@pytest.mark.parametrize("share", [1e-9, 1.0])
+def test_a_share_of_the_iterations_is_held_steady(make, share: float) -> None:  # type: ignore[no-untyped-def]
+    training = make(replace(TINY, iterations=4, steadiness_share=share))
+    training.run()
+    is_steadied = [loss > 0 for loss in training.progress.losses["steadiness"]]
+    assert is_steadied == [share == 1.0] * 4
+
+
 def test_a_training_that_gets_no_better_stops(make) -> None:  # type: ignore[no-untyped-def]
-    training = make(replace(TINY, learning_rate=1e-9, patience=4))
+    at_rest = {
+        rate: 1e-9 for rate in ("learning_rate", "norm_learning_rate", "convolution_learning_rate")
+    }
+    training = make(replace(TINY, **at_rest, patience=4))
     training.run()
     assert training.progress.step < TINY.iterations
