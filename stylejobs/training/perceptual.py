@@ -133,7 +133,7 @@ class PooledStyleLoss(nn.Module):
         super().__init__()
         self._share = share
         self.register_buffer("is_filled", torch.zeros(len(painting_grams[0]), dtype=torch.bool))
-        self._paintings = nn.ParameterList(nn.Parameter(g, False) for g in painting_grams)
+        self._paintings = painting_grams  # no state: they are made anew from the paintings
         self._pools = nn.ParameterList(
             nn.Parameter(torch.zeros_like(g), False) for g in painting_grams
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,8 @@ class Training:
         photos: content pictures, alike.
         vgg: VGG16's features, frozen.
         checkpoint: file that the state is saved to every `SAVE_EVERY` iterations, and picked up
-            from, so a killed training goes on where it was. One of a training with other settings
-            is begun anew.
+            from, so a killed training goes on where it was. One of other settings or paintings
+            is not gone on from.
         start: weights to begin with, of plain networks that share their convolutions, by style.
         only_norms: train what belongs to the styles alone; the convolutions stay as they are.
         device: ``cpu`` or ``cuda``.
@@ -146,7 +147,8 @@ class Training:
         self.settings = settings
         self.checkpoint = checkpoint
         self.progress = Progress()
-        self._kind = {**asdict(settings), "styles": list(paintings), "only_norms": only_norms}
+        digests = {name: sha256(p.tobytes()).hexdigest() for name, p in paintings.items()}
+        self._kind = {**asdict(settings), "paintings": digests, "only_norms": only_norms}
         self._device = device
         self._on_save = on_save
         self._vgg = vgg.to(device)

@@ -88,6 +88,15 @@ def test_a_training_with_other_settings_begins_anew(make) -> None:  # type: igno
     assert make(replace(TINY, iterations=3)).progress.step == 0
 
 
+def test_a_training_for_another_painting_begins_anew(
+    vgg: VGG16Features, photos: list[np.ndarray], tmp_path: Path
+) -> None:
+    settings = replace(TINY, iterations=2)
+    Training({"new": painting()}, photos, vgg, tmp_path / "checkpoint", settings).run()
+    again = Training({"new": photo(9)}, photos, vgg, tmp_path / "checkpoint", settings)
+    assert again.progress.step == 0
+
+
 def test_fine_tuning_leaves_the_convolutions_as_they_are(make) -> None:  # type: ignore[no-untyped-def]
     start = {"stripes": TransformerNet(4).state_dict()}
     training = make(replace(TINY, iterations=2), start=start, only_norms=True)
