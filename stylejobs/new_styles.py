@@ -19,6 +19,7 @@ from stylejobs.storage.store import StoredObject
 from stylejobs.studio import MissingInput, Studio
 from stylejobs.training import PICTURE_SUFFIXES
 from stylejobs.training.errors import UnusablePicture
+from stylejobs.training.settings import FINE_TUNING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from stylejobs.training.train import Progress, Training
 
 # Raise this when the code makes another style of the same painting.
-TRAINING_VERSION = "1"
+TRAINING_VERSION = "2"
 PHOTOS = f"{STYLES}/photos"  # what new styles learn to paint, if people want other than the sample
 _MAX_PAINTING_BYTES = 64 * 2**20
 _FRAMES_TO_LEARN = 48
@@ -149,7 +150,7 @@ def make_style(
     """
     from stylejobs.scoring.weights import load_weights
     from stylejobs.training.evaluate import evaluate, painter
-    from stylejobs.training.new_style import FINE_TUNING, train_new_style
+    from stylejobs.training.new_style import train_new_style
     from stylejobs.training.perceptual import VGG16Features
     from stylejobs.training.pictures import load_painting
     from stylejobs.training.style_files import save_style

@@ -22,6 +22,7 @@ from stylejobs.partitions import styles
 from stylejobs.resources import StudioResource
 from stylejobs.storage.clips import STYLES
 from stylejobs.training.errors import UnusablePicture
+from stylejobs.training.settings import FINE_TUNING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,19 +36,26 @@ _ROWS = 20  # of the table of losses
 
 class TrainingConfig(Config):
     iterations: int = Field(
-        default=600, ge=1, le=100_000, description="At most; it stops when it gets no better."
+        default=FINE_TUNING.iterations,
+        ge=1,
+        le=100_000,
+        description="At most; it stops when it gets no better.",
     )
     painting_side: int = Field(
-        default=512,
+        default=FINE_TUNING.painting_side,
         ge=128,
         le=1024,
         description="The painting's shorter side in pixels: more makes the strokes larger.",
     )
     style_weight: float = Field(
-        default=1e10, gt=0, description="How much the painting counts, against the photo."
+        default=FINE_TUNING.style_weight,
+        gt=0,
+        description="How much the painting counts, against the photo.",
     )
     steadiness_weight: float = Field(
-        default=1e7, ge=0, description="How much it counts that a video does not flicker."
+        default=FINE_TUNING.steadiness_weight,
+        ge=0,
+        description="How much it counts that a video does not flicker.",
     )
     whole_network: bool = Field(
         default=False,

@@ -19,8 +19,9 @@ from stylejobs.training.new_style import shipped_weights
 from stylejobs.training.perceptual import VGG16Features
 from stylejobs.training.photos import film_frames, load_photos
 from stylejobs.training.pictures import fitted, load_painting
+from stylejobs.training.settings import TrainingSettings
 from stylejobs.training.style_files import save_family
-from stylejobs.training.train import SAVE_EVERY, Progress, Training, TrainingSettings
+from stylejobs.training.train import SAVE_EVERY, Progress, Training
 from stylejobs.training.widen import widened
 
 _CARDS = Path(__file__).with_name("paintings.json")

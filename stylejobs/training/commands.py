@@ -29,9 +29,10 @@ def train(arguments: argparse.Namespace) -> int:
     """Train a style from a painting; a run that was stopped goes on where it was."""
     from tqdm import tqdm
 
-    from stylejobs.training.new_style import FINE_TUNING, train_new_style
+    from stylejobs.training.new_style import train_new_style
     from stylejobs.training.perceptual import VGG16Features
     from stylejobs.training.pictures import load_painting
+    from stylejobs.training.settings import FINE_TUNING
     from stylejobs.training.style_files import save_style
 
     arguments.source = arguments.painting  # what errors of reading are about

@@ -17,11 +17,10 @@ from stylejobs.training.errors import NothingToStartFrom
 from stylejobs.training.perceptual import VGG16Features, gram_matrix, style_losses
 from stylejobs.training.photos import photo_crops, to_tensor
 from stylejobs.training.pictures import scaled_to
-from stylejobs.training.train import Progress, Training, TrainingSettings
+from stylejobs.training.settings import FINE_TUNING, TrainingSettings
+from stylejobs.training.train import Progress, Training
 
 Weights = Mapping[str, Tensor]
-# What belongs to a style alone is few numbers, which stand large steps.
-FINE_TUNING = TrainingSettings(iterations=600, norm_learning_rate=1e-2, patience=200)
 _SAMPLES = 4
 
 

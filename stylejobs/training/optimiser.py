@@ -32,7 +32,8 @@ class Optimiser:
         norm_rate: the same, of the scales and shifts. A style's own get a gradient only from its
             own crops, so they need larger steps.
         convolution_rate: Muon's.
-        scaler: scales the loss where gradients are fp16.
+        precision: what the network is computed in. The loss is scaled where that is fp16.
+        device: ``cpu`` or ``cuda``.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Optimiser:
         rate: float,
         norm_rate: float,
         convolution_rate: float,
-        scaler: torch.amp.GradScaler,
+        precision: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
-        self._scaler = scaler
+        # Only fp16 needs its gradients scaled; with bf16 and fp32 this does nothing.
+        self._scaler = torch.amp.GradScaler(device, enabled=precision == torch.float16)
         self._trained = [p for p in net.parameters() if p.requires_grad]
         norms = {id(p) for p in net.norm_parameters()}
         ends = {id(p) for layer in (net.net.conv1, net.net.deconv3) for p in layer.parameters()}
@@ -59,7 +62,9 @@ class Optimiser:
         )
         self._optimisers: list[torch.optim.Optimizer] = [adam]
         if kernels:
-            self._optimisers.append(Muon(kernels, convolution_rate))
+            # Its numbers are all near to 1, but fp16 would lose the small ones.
+            exact = torch.float32 if precision == torch.float16 else precision
+            self._optimisers.append(Muon(kernels, convolution_rate, exact))
         self._schedules = [
             torch.optim.lr_scheduler.OneCycleLR(
                 optimiser,

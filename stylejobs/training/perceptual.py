@@ -16,6 +16,9 @@ _VGG16_LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512)
 _TAPS = (3, 8, 15, 22)  # relu1_2, relu2_2, relu3_3, relu4_3
 _CONTENT_TAP = 1  # relu2_2
 CONTENT_TAPS = _CONTENT_TAP + 1  # what the content loss needs of a photo
+# Of a crop in its pool (see `PooledStyleLoss`) at each tap: the variance of the Gram matrices of
+# painted frames, 640x360, over that of crops of 192 pixels, measured on 19 photos.
+CROP_SHARES = (0.75, 0.55, 0.4, 0.25)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -93,10 +96,14 @@ def _convolutions() -> nn.Sequential:
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """Channel correlations, (N, C, H, W) to (N, C, C), divided by C·H·W; computed in fp32."""
-    n, c, h, w = features.shape
-    flat = features.float().reshape(n, c, h * w)
-    return flat @ flat.transpose(1, 2) / (c * h * w)
+    """Channel correlations, (N, C, H, W) to (N, C, C) fp32, divided by C·H·W.
+
+    bf16 is multiplied as it is, a picture at a time, which a CPU does in a fifth of the time.
+    """
+    channels, pixels = features.shape[1], features[0, 0].numel()
+    flat = features if features.dtype == torch.bfloat16 else features.float()
+    products = [picture @ picture.T for picture in flat.flatten(2)]
+    return torch.stack(products).float() / (channels * pixels)
 
 
 def content_loss(painted: list[Tensor], source: list[Tensor]) -> Tensor:
@@ -124,14 +131,14 @@ class PooledStyleLoss(nn.Module):
 
     Args:
         painting_grams: of each tap, (styles, C, C).
-        share: of a crop in its pool, in (0, 1]; 1 compares each crop by itself.
+        shares: of a crop in its pool, at each tap, in (0, 1]; 1 compares each crop by itself.
     """
 
     is_filled: Tensor
 
-    def __init__(self, painting_grams: list[Tensor], share: float) -> None:
+    def __init__(self, painting_grams: list[Tensor], shares: Sequence[float] = CROP_SHARES) -> None:
         super().__init__()
-        self._share = share
+        self._shares = shares
         self.register_buffer("is_filled", torch.zeros(len(painting_grams[0]), dtype=torch.bool))
         self._paintings = painting_grams  # no state: they are made anew from the paintings
         self._pools = nn.ParameterList(
@@ -140,13 +147,15 @@ class PooledStyleLoss(nn.Module):
 
     def forward(self, painted: list[Tensor], chosen: Sequence[int]) -> Tensor:
         """The loss at each tap, (4,); ``chosen`` are the styles of the N pictures."""
-        shares = [self._share if self.is_filled[style] else 1.0 for style in chosen]
+        were_filled = self.is_filled[list(chosen)].tolist()
         self.is_filled[list(chosen)] = True
         losses = []
-        for features, paintings, pools in zip(painted, self._paintings, self._pools, strict=True):
+        for features, share, paintings, pools in zip(
+            painted, self._shares, self._paintings, self._pools, strict=True
+        ):
             squares = []
-            for gram, style, share in zip(gram_matrix(features), chosen, shares, strict=True):
-                pool = pools[style].lerp_(gram.detach(), share)
+            for gram, style, was in zip(gram_matrix(features), chosen, were_filled, strict=True):
+                pool = pools[style].lerp_(gram.detach(), share if was else 1.0)
                 # The value is the pool's, the gradient as if all of it were this crop's.
                 squares.append(functional.mse_loss(pool + gram - gram.detach(), paintings[style]))
             losses.append(torch.stack(squares).mean())

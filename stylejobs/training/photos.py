@@ -56,12 +56,12 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
 
 def photo_crops(photos: Sequence[np.ndarray], side: int, choose: random.Random) -> Iterator[Tensor]:
     """Endless random square crops, (3, side, side) float RGB 0 to 255, mirrored half the time."""
-    scaled = [scaled_to(photo, round(side * choose.uniform(*_ZOOM))) for photo in photos]
     while True:
-        photo = choose.choice(scaled)
-        top = choose.randint(0, photo.shape[0] - side)
-        left = choose.randint(0, photo.shape[1] - side)
-        crop = photo[top : top + side, left : left + side]
+        photo = choose.choice(photos)
+        part = round(min(photo.shape[:2]) / choose.uniform(*_ZOOM))
+        top = choose.randint(0, photo.shape[0] - part)
+        left = choose.randint(0, photo.shape[1] - part)
+        crop = scaled_to(photo[top : top + part, left : left + part], side)
         if crop.std() < _FLATTEST_CROP:
             continue
         if choose.random() < 0.5:

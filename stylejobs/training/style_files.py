@@ -40,9 +40,9 @@ def save_family(
 
 
 def _save(tensors: Weights, file: Path, about: Mapping[str, str]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     partial = file.with_suffix(".partial")
     halves = {name: value.half().contiguous() for name, value in tensors.items()}
-    save_file(halves, partial, dict(about))
+    partial.write_bytes(save(halves, dict(about)))  # save_file would let nobody else read it
     partial.replace(file)

@@ -26,6 +26,7 @@ from stylejobs.training.perceptual import (
 )
 from stylejobs.training.photos import photo_crops, to_tensor
 from stylejobs.training.pictures import scaled_to
+from stylejobs.training.settings import TrainingSettings
 
 SAVE_EVERY = 100
 # Iterations that the weights are averaged over, which takes the noise of small batches out; of a
@@ -35,55 +36,6 @@ _AVERAGED_SHARE = 0.1
 _LUMA = (0.299, 0.587, 0.114)
 _FORM = 8  # pixels
 _LEAST_CONTRAST = 8.0  # of 255: below, light and dark are noise
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What was trained and how; stored in the style file.
-
-    Attributes:
-        width: channels of the network's first layer (32 as published, 16 for CPUs).
-        batch: crops an iteration.
-        crop: side of the square training crops, pixels.
-        painting_side: the painting's shorter side, pixels; it sets the size of the strokes.
-        pool_share: of a crop in the Gram matrices that are compared; see `PooledStyleLoss`.
-        deep_style_weight: how much more the Gram matrix of relu4_3 counts than the others: it
-            holds the large forms, and by itself weighs next to nothing.
-        forms_weight: of the difference in light and dark at an eighth of the size. The losses of
-            small crops hardly hold it, and instance normalisation forgets it.
-        steadiness_weight: of the difference between the painting of a crop and that of the same
-            crop moved by a few pixels and with noise, which is what flickers in a video.
-        steadiness_share: of the iterations that have this loss, in (0, 1]; it counts for more in
-            them. Painting the moved crop takes as long as painting the crop.
-        noise: standard deviation of that noise, of 255.
-        shift: pixels that the crop is moved by, at most.
-        learning_rate, norm_learning_rate, convolution_learning_rate: see `Optimiser`.
-        warm_up: iterations over which the style and the steadiness gain their weights, where a
-            network is trained from scratch: at full weight it would first learn flat pictures.
-        patience: stop when the losses of so many iterations are no better than those of as many
-            before; 0 never stops early.
-    """
-
-    width: int = 16
-    iterations: int = 3000
-    batch: int = 1
-    crop: int = 192
-    painting_side: int = 512
-    learning_rate: float = 1e-3
-    norm_learning_rate: float = 4e-3
-    convolution_learning_rate: float = 2e-3
-    content_weight: float = 1e5
-    style_weight: float = 1e10
-    pool_share: float = 0.4
-    deep_style_weight: float = 3.0
-    forms_weight: float = 5e4
-    steadiness_weight: float = 5e5
-    steadiness_share: float = 0.2
-    warm_up: int = 300
-    noise: float = 4.0
-    shift: int = 3
-    patience: int = 0
-    seed: int = 0
 
 
 @dataclass
@@ -161,7 +113,6 @@ class Training:
             self.net.requires_grad_(False)
             for parameter in self.net.norm_parameters():
                 parameter.requires_grad_(True)
-        # Only fp16 needs its gradients scaled; with bf16 and fp32 this does nothing.
         self._precision = _precision(device)
         self._optimiser = Optimiser(
             self.net,
@@ -169,14 +120,15 @@ class Training:
             settings.learning_rate,
             settings.norm_learning_rate,
             settings.convolution_learning_rate,
-            torch.amp.GradScaler(device, enabled=self._precision == torch.float16),
+            self._precision,
+            device,
         )
         self._warm_up = 0 if start else settings.warm_up
         window = max(1.0, min(_AVERAGE_OVER, _AVERAGED_SHARE * settings.iterations))
         decay = torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / window)
         self._average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=decay)
         grams = _grams(self._vgg, paintings, settings.painting_side, device)
-        self._style_loss = PooledStyleLoss(grams, settings.pool_share).to(device)
+        self._style_loss = PooledStyleLoss(grams).to(device)
         if checkpoint.exists():
             self._load()
 
@@ -283,7 +235,8 @@ def _forms(pictures: Tensor) -> Tensor:
 def _precision(device: str) -> torch.dtype:
     """What to compute in: half precision where the device has it."""
     if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)  # a T4 has not
+        return torch.bfloat16 if has_bf16 else torch.float16
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 

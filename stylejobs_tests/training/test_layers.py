@@ -39,22 +39,27 @@ def _with_gradients(layer: nn.Module, inputs: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize("shape", [(16, 72), (72, 16)])
 def test_an_orthogonal_update_has_singular_values_around_one(shape: tuple[int, int]) -> None:
-    values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+    values = torch.linalg.svdvals(orthogonal(torch.randn(2, *shape)))
     assert 0.6 < values.min() < values.max() < 1.3
 
 
-def test_muon_steps_as_torchs_own_does_but_for_its_bf16() -> None:
-    own = nn.Parameter(torch.randn(8, 4, 3, 3))
-    theirs = nn.Parameter(own.detach().flatten(1).clone())
-    before = theirs.detach().clone()
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_muon_steps_as_torchs_own_does_but_for_rounding(precision: torch.dtype) -> None:
+    shapes = [(8, 4, 3, 3), (6, 4, 3, 3), (8, 4, 3, 3)]
+    own = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [nn.Parameter(kernel.detach().flatten(1).clone()) for kernel in own]
+    before = [kernel.detach().clone() for kernel in theirs]
     optimisers = [
-        Muon([own], 0.01),
-        torch.optim.Muon([theirs], 0.01, weight_decay=0, adjust_lr_fn="match_rms_adamw"),
+        Muon(own, 0.01, precision),
+        torch.optim.Muon(theirs, 0.01, weight_decay=0, adjust_lr_fn="match_rms_adamw"),
     ]
     for seed in range(3):
-        gradient = torch.randn(8, 36, generator=torch.Generator().manual_seed(seed))
-        own.grad, theirs.grad = gradient.view_as(own), gradient
+        noise = torch.Generator().manual_seed(seed)
+        for kernel, flat in zip(own, theirs, strict=True):
+            flat.grad = torch.randn(flat.shape, generator=noise)
+            kernel.grad = flat.grad.view_as(kernel)
         for optimiser in optimisers:
             optimiser.step()
-    steps = own.detach().flatten(1) - before, theirs.detach() - before
-    assert (steps[0] - steps[1]).norm() < 0.03 * steps[1].norm()
+    for kernel, flat, start in zip(own, theirs, before, strict=True):
+        steps = kernel.detach().flatten(1) - start, flat.detach() - start
+        assert (steps[0] - steps[1]).norm() < 0.03 * steps[1].norm()

@@ -16,7 +16,7 @@ def net() -> ConditionalNet:
 
 @pytest.fixture
 def optimiser(net: ConditionalNet) -> Optimiser:
-    return Optimiser(net, 100, 1e-2, 1e-2, 1e-2, torch.amp.GradScaler("cpu", enabled=False))
+    return Optimiser(net, 100, 1e-2, 1e-2, 1e-2)
 
 
 def loss_of(net: ConditionalNet, factor: float = 1.0) -> torch.Tensor:

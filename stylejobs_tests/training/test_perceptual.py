@@ -20,7 +20,7 @@ def grams(*pictures: list[Tensor]) -> list[Tensor]:
 
 def test_without_a_pool_each_crop_is_compared_by_itself() -> None:
     painting = grams(maps(0))
-    loss = PooledStyleLoss(painting, 1.0)
+    loss = PooledStyleLoss(painting, (1.0, 1.0))
     for seed in (1, 2):
         torch.testing.assert_close(loss(maps(seed), [0]), style_losses(maps(seed), painting))
 
@@ -28,7 +28,7 @@ def test_without_a_pool_each_crop_is_compared_by_itself() -> None:
 def test_crops_that_are_right_together_are_right() -> None:
     crops = maps(1), maps(2)
     between = [gram.mean(0, keepdim=True) for gram in grams(*crops)]
-    loss = PooledStyleLoss(between, 0.5)
+    loss = PooledStyleLoss(between, (0.5, 0.5))
     alone = loss(crops[0], [0])
     together = loss(crops[1], [0])
     assert (together < 1e-6 * alone).all()
@@ -37,13 +37,14 @@ def test_crops_that_are_right_together_are_right() -> None:
 def test_the_gradient_is_as_if_all_of_the_pool_were_this_crop() -> None:
     crops = maps(1), maps(2)
     painting = grams(maps(0))
-    loss = PooledStyleLoss(painting, 0.25)
+    shares = 0.25, 0.5
+    loss = PooledStyleLoss(painting, shares)
     loss(crops[0], [0])
     features = [each.requires_grad_() for each in crops[1]]
     gradients = torch.autograd.grad(loss(features, [0]).sum(), features)
     for tap, gradient in enumerate(gradients):
         own = gram_matrix(features[tap])
-        pool = torch.lerp(gram_matrix(crops[0][tap]), own, 0.25).detach()
+        pool = torch.lerp(gram_matrix(crops[0][tap]), own, shares[tap]).detach()
         direction = 2 * (pool - painting[tap]) / pool.numel()
         (expected,) = torch.autograd.grad((own * direction).sum(), features[tap])
         torch.testing.assert_close(gradient, expected)
@@ -51,7 +52,14 @@ def test_the_gradient_is_as_if_all_of_the_pool_were_this_crop() -> None:
 
 def test_every_style_has_a_pool_of_its_own() -> None:
     paintings = grams(maps(0), maps(1))
-    loss = PooledStyleLoss(paintings, 0.5)
+    loss = PooledStyleLoss(paintings, (0.5, 0.5))
     loss([torch.cat(pair) for pair in zip(maps(2), maps(3), strict=True)], [0, 1])
     second = loss(maps(3), [1])  # its pool holds nothing else than this picture
     torch.testing.assert_close(second, style_losses(maps(3), [p[1:] for p in paintings]))
+
+
+def test_a_gram_matrix_of_bf16_features_is_that_of_fp32_but_for_rounding() -> None:
+    features = torch.rand(2, 8, 24, 32)
+    found = gram_matrix(features.bfloat16())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, gram_matrix(features), rtol=0.01, atol=0)

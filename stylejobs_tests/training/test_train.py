@@ -12,7 +12,8 @@ import torch
 from stylejobs.scoring.network import TransformerNet
 from stylejobs.training.conditional import ConditionalNet
 from stylejobs.training.perceptual import VGG16Features
-from stylejobs.training.train import Progress, Training, TrainingSettings
+from stylejobs.training.settings import TrainingSettings
+from stylejobs.training.train import Progress, Training
 from stylejobs_tests.training.pictures import painting, photo
 
 TINY = TrainingSettings(
