@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stylejobs.one_file import FAILED, CannotDo, report, style, style_file
+from stylejobs.training.settings import FINE_TUNING
 
 _STOPPED = 130
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -138,7 +139,11 @@ def _parser() -> argparse.ArgumentParser:
         help="train all of the network, not only what belongs to the style: slower",
     )
     train.add_argument(
-        "--iterations", type=_positive, default=600, metavar="N", help="at most (default: 600)"
+        "--iterations",
+        type=_positive,
+        default=FINE_TUNING.iterations,
+        metavar="N",
+        help="at most (default: %(default)s)",
     )
     for about in ("title", "artist", "year"):
         train.add_argument(f"--{about}", default="", help="of the painting, for the style's card")
@@ -218,9 +223,9 @@ def _add_learning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--painting-side",
         type=_positive,
-        default=512,
+        default=FINE_TUNING.painting_side,
         metavar="PIXELS",
-        help="the painting's shorter side, which sets the size of the strokes (default: 512)",
+        help="the painting's shorter side: sets the size of the strokes (default: %(default)s)",
     )
 
 

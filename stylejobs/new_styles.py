@@ -238,7 +238,8 @@ def measure_style(studio: Studio, style: str) -> tuple[StyleScores, bytes]:
     paint = painter(weights, studio.settings.device)
     clip = film_frames(SAMPLE, FRAMES_TO_MEASURE, consecutive=True)
     photos = film_frames(SAMPLE, _PHOTOS_TO_MEASURE)
-    side = int(json.loads(weights.about.get("training", "{}")).get("painting_side", 512))
+    trained = json.loads(weights.about.get("training", "{}"))
+    side = int(trained.get("painting_side", FINE_TUNING.painting_side))
     return evaluate(paint, paint, photos, clip, picture, vgg, side), sheet_of(photos, paint)
 
 

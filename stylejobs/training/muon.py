@@ -36,23 +36,23 @@ class Muon(torch.optim.Optimizer):
         rate: float,
         precision: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(kernels, {"lr": rate})
+        alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+        for kernel in kernels:
+            alike[kernel.shape].append(kernel)
+        super().__init__([{"params": same} for same in alike.values()], {"lr": rate})
         self._precision = precision
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
-            for kernel in group["params"]:
-                if kernel.grad is not None:
-                    alike[kernel.shape].append(kernel)
-            for kernels in alike.values():
-                raw = torch.stack([self._with_momentum(kernel).flatten(1) for kernel in kernels])
-                size = _ADAMS_SIZE * sqrt(max(raw.shape[1:]))
-                for kernel, update in zip(
-                    kernels, orthogonal(raw.to(self._precision)), strict=True
-                ):
-                    kernel.sub_(update.view_as(kernel), alpha=group["lr"] * size)
+            kernels = [kernel for kernel in group["params"] if kernel.grad is not None]
+            if not kernels:
+                continue
+            raw = torch.stack([self._with_momentum(kernel).flatten(1) for kernel in kernels])
+            size = _ADAMS_SIZE * sqrt(max(raw.shape[1:]))
+            updates = orthogonal(raw.to(self._precision))
+            for kernel, update in zip(kernels, updates, strict=True):
+                kernel.sub_(update.view_as(kernel), alpha=group["lr"] * size)
 
     def _with_momentum(self, kernel: nn.Parameter) -> Tensor:
         assert kernel.grad is not None
