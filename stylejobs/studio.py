@@ -41,7 +41,7 @@ from stylejobs.storage.store import Store, StoredObject, StoreError
 
 # Raise these when the code makes other bytes from the same input.
 FRAMES_VERSION = "3"
-PAINT_VERSION = "4"
+PAINT_VERSION = "5"
 AUDIO_VERSION = "2"
 FINAL_VERSION = "3"
 

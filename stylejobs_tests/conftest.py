@@ -21,7 +21,7 @@ from stylejobs.media.normalise import normalised_frames
 from stylejobs.media.probe import Limits, probe
 from stylejobs.scoring.engine import paint
 from stylejobs.scoring.scorer import IdentityScorer
-from stylejobs.scoring.weights import expected_shapes
+from stylejobs.scoring.weights import PUBLISHED_BLOCKS, expected_shapes
 from stylejobs_tests.emulator import account, azurite, proxy
 
 __all__ = ["account", "azurite", "proxy"]
@@ -266,11 +266,13 @@ def damaged(clip: Callable[[str], Path], tmp_path: Path) -> Path:
     return path
 
 
-def random_weights(width: int = 4, seed: int = 0) -> dict[str, np.ndarray]:
+def random_weights(
+    width: int = 4, seed: int = 0, blocks: int = PUBLISHED_BLOCKS
+) -> dict[str, np.ndarray]:
     """Weights of a network that was never trained; its pictures fill the range of colours."""
     random = np.random.default_rng(seed)
     weights = {}
-    for name, shape in expected_shapes(width).items():
+    for name, shape in expected_shapes(width, blocks).items():
         if len(shape) == 4:
             spread = 1 / np.sqrt(np.prod(shape[1:]))
             weights[name] = random.normal(0, spread, shape).astype(np.float32)

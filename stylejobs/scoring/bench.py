@@ -344,13 +344,12 @@ def reference(case: Case) -> dict[str, object]:
 
     from stylejobs.media.decode import read_frames
     from stylejobs.media.probe import Limits, probe
-    from stylejobs.scoring.network import TransformerNet
+    from stylejobs.scoring.network import network_of
 
     weights = load_weights(Path(case.style))
     manifest = probe(Path(case.clip), Limits())
     pts = manifest.pts[: case.frames]
-    net = TransformerNet(weights.width).eval()
-    net.load_state_dict({name: torch.from_numpy(v) for name, v in weights.tensors.items()})
+    net = network_of(weights.tensors)
     with tempfile.TemporaryDirectory() as name, torch.inference_mode():
         folder = Path(name)
         clock = _Clock()

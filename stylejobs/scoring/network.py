@@ -7,8 +7,14 @@ published as PyTorch's ``fast_neural_style`` example, whose checkpoints load as 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from stylejobs.scoring.weights import PUBLISHED_BLOCKS, blocks_of, width_of
 
 
 class ConvLayer(nn.Module):
@@ -49,22 +55,22 @@ class TransformerNet(nn.Module):
     Args:
         width: channels of the first layer; the published networks have 32. The cost of a
             picture grows with its square.
+        blocks: residual blocks; the published networks have 5.
 
     Input and output: float tensors of shape (N, 3, H, W), RGB, 0 to 255; the output is not
     clamped. H and W must be multiples of 4 for the output to have the input's size.
     """
 
-    BLOCKS = 5
-
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, blocks: int = PUBLISHED_BLOCKS) -> None:
         super().__init__()
+        self.blocks = blocks
         self.conv1 = ConvLayer(3, width, 9)
         self.in1 = nn.InstanceNorm2d(width, affine=True)
         self.conv2 = ConvLayer(width, width * 2, 3, stride=2)
         self.in2 = nn.InstanceNorm2d(width * 2, affine=True)
         self.conv3 = ConvLayer(width * 2, width * 4, 3, stride=2)
         self.in3 = nn.InstanceNorm2d(width * 4, affine=True)
-        for n in range(1, self.BLOCKS + 1):
+        for n in range(1, self.blocks + 1):
             setattr(self, f"res{n}", ResidualBlock(width * 4))
         self.deconv1 = UpsampleConvLayer(width * 4, width * 2, 3)
         self.in4 = nn.InstanceNorm2d(width * 2, affine=True)
@@ -76,8 +82,15 @@ class TransformerNet(nn.Module):
         y = functional.relu(self.in1(self.conv1(x)))
         y = functional.relu(self.in2(self.conv2(y)))
         y = functional.relu(self.in3(self.conv3(y)))
-        for n in range(1, self.BLOCKS + 1):
+        for n in range(1, self.blocks + 1):
             y = getattr(self, f"res{n}")(y)
         y = functional.relu(self.in4(self.deconv1(y)))
         y = functional.relu(self.in5(self.deconv2(y)))
         return self.deconv3(y)
+
+
+def network_of(weights: Mapping[str, Tensor] | Mapping[str, np.ndarray]) -> TransformerNet:
+    """The network that has these weights, fp32, for painting: it is in evaluation mode."""
+    net = TransformerNet(width_of(weights), blocks_of(weights))
+    net.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+    return net.eval()

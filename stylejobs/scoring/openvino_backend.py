@@ -13,13 +13,12 @@ import numpy as np
 from stylejobs.scoring import cache
 from stylejobs.scoring.cpus import usable_cpus
 from stylejobs.scoring.scorer import Scores
-from stylejobs.scoring.weights import StyleWeights
+from stylejobs.scoring.weights import StyleWeights, blocks_of
 
 if TYPE_CHECKING:
     import openvino
 
 _EPSILON = 1e-5  # torch's default for instance normalisation
-_BLOCKS = 5
 
 
 class OpenVINOScorer:
@@ -97,25 +96,38 @@ def build_graph(tensors: Mapping[str, np.ndarray], height: int, width: int) -> o
 
     layers = _Layers(tensors)
     frame = op.parameter([1, height, width, 3], np.uint8, name="frame")
-    x = op.transpose(op.convert(frame, "f32"), [0, 3, 1, 2])
-    x = op.pad(x, [0, 0, 0, 0], [0, 0, _missing(height), _missing(width)], "edge")
-    x = op.relu(layers.norm(layers.conv(x, "conv1"), "in1"))
+    # Padded while it is bytes in the frame's order, it is never laid out by colours.
+    x = op.pad(frame, [0, 0, 0, 0], [0, _missing(height), _missing(width), 0], "edge")
+    pad = layers.padding("conv1")
+    x = op.pad(x, [0, pad, pad, 0], [0, pad, pad, 0], "reflect")
+    x = op.transpose(op.convert(x, "f32"), [0, 3, 1, 2])
+    x = op.relu(layers.norm(layers.conv_unpadded(x, "conv1"), "in1"))
     x = op.relu(layers.norm(layers.conv(x, "conv2", stride=2), "in2"))
     x = op.relu(layers.norm(layers.conv(x, "conv3", stride=2), "in3"))
-    for n in range(1, _BLOCKS + 1):
+    for n in range(1, blocks_of(tensors) + 1):
         y = op.relu(layers.norm(layers.conv(x, f"res{n}.conv1"), f"res{n}.in1"))
         x = op.add(layers.norm(layers.conv(y, f"res{n}.conv2"), f"res{n}.in2"), x)
     x = op.relu(layers.norm(layers.conv_upsampled(x, "deconv1"), "in4"))
     x = op.relu(layers.norm(layers.conv_upsampled(x, "deconv2"), "in5"))
     x = layers.conv_in_blocks(x, "deconv3")
-    x = op.slice(x, [0, 0], [height, width], [1, 1], [2, 3])
-    x = op.clamp(op.round(op.transpose(x, [0, 2, 3, 1]), "half_to_even"), 0.0, 255.0)
-    return openvino.Model([op.convert(x, "u8")], [frame], "TransformerNet")
+    x = op.convert(op.clamp(op.round(x, "half_to_even"), 0.0, 255.0), "u8")
+    x = _blocks_to_rows(op.transpose(x, [0, 2, 3, 1]))
+    x = op.slice(x, [0, 0], [height, width], [1, 1], [1, 2])
+    return openvino.Model([x], [frame], "TransformerNet")
 
 
 def _missing(side: int) -> int:
     """Pixels to add to ``side`` for a multiple of 4 that reflection padding can work on."""
     return max(side + -side % 4, 16) - side
+
+
+def _blocks_to_rows(x: openvino.Node) -> openvino.Node:
+    """From (1, H, W, 12), two by two pixels of three channels, to (1, 2H, 2W, 3)."""
+    from openvino import opset13 as op
+
+    _, height, width, _ = x.get_output_shape(0)
+    x = op.reshape(x, [height, width, 2, 6], False)
+    return op.reshape(op.transpose(x, [0, 2, 1, 3]), [1, 2 * height, 2 * width, 3], False)
 
 
 class _Layers:
@@ -131,14 +143,22 @@ class _Layers:
     def conv(self, x: openvino.Node, name: str, stride: int = 1) -> openvino.Node:
         from openvino import opset13 as op
 
-        pad = self._tensors[f"{name}.conv2d.weight"].shape[2] // 2
+        pad = self.padding(name)
         x = op.pad(x, [0, 0, pad, pad], [0, 0, pad, pad], "reflect")
+        return self.conv_unpadded(x, name, stride)
+
+    def padding(self, name: str) -> int:
+        return int(self._tensors[f"{name}.conv2d.weight"].shape[2]) // 2
+
+    def conv_unpadded(self, x: openvino.Node, name: str, stride: int = 1) -> openvino.Node:
+        from openvino import opset13 as op
+
         kernel = self._constant(f"{name}.conv2d.weight")
         x = op.convolution(x, kernel, [stride, stride], [0, 0], [0, 0], [1, 1])
         return op.add(x, self._constant(f"{name}.conv2d.bias", (1, -1, 1, 1)))
 
     def conv_in_blocks(self, x: openvino.Node, name: str) -> openvino.Node:
-        """The same as ``conv``, computed for 2×2 pixels at once.
+        """The same as ``conv``, computed for 2×2 pixels at once: (1, 12, H/2, W/2).
 
         A CPU computes 16 channels together; three would leave most of them idle. Four pixels of
         three channels are twelve, at the price of a kernel of 10×10 in place of 9×9.
@@ -147,16 +167,16 @@ class _Layers:
 
         weight = self._tensors[f"{name}.conv2d.weight"]
         outputs, inputs, size, _ = weight.shape
-        kernel = np.zeros((outputs, 2, 2, inputs, size + 1, size + 1), np.float32)
+        kernel = np.zeros((2, 2, outputs, inputs, size + 1, size + 1), np.float32)
         for down in (0, 1):
             for right in (0, 1):
-                kernel[:, down, right, :, down : down + size, right : right + size] = weight
+                kernel[down, right, :, :, down : down + size, right : right + size] = weight
         kernel = kernel.reshape(-1, inputs, size + 1, size + 1)
-        bias = self._tensors[f"{name}.conv2d.bias"].repeat(4).reshape(1, -1, 1, 1)
-        pad = size // 2
+        bias = np.tile(self._tensors[f"{name}.conv2d.bias"], 4).reshape(1, -1, 1, 1)
+        pad = self.padding(name)
         x = op.pad(x, [0, 0, pad, pad], [0, 0, pad, pad], "reflect")
         x = op.convolution(x, op.constant(kernel), [2, 2], [0, 0], [0, 0], [1, 1])
-        return op.depth_to_space(op.add(x, op.constant(bias)), "depth_first", 2)
+        return op.add(x, op.constant(bias))
 
     def norm(self, x: openvino.Node, name: str) -> openvino.Node:
         from openvino import opset13 as op
@@ -168,23 +188,13 @@ class _Layers:
     def conv_upsampled(self, x: openvino.Node, name: str) -> openvino.Node:
         """Nearest-neighbour upsampling by two and a 3×3 convolution, without the large picture.
 
-        Each of the four pixels that come of one sees only 2×2 different ones: the kernel's rows
-        and columns that fall on the same pixel are added up beforehand.
+        A transposed convolution of 4×4: the taps that fall on the same pixel are added up. Without
+        the bias, which the instance normalisation that follows would take away again.
         """
         from openvino import opset13 as op
 
+        merge = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], np.float32)
         weight = self._tensors[f"{name}.conv2d.weight"]
-        height, width = (side + 1 for side in list(x.get_output_shape(0))[2:])
+        kernel = np.einsum("oikl,yk,xl->ioyx", weight, merge, merge)
         x = op.pad(x, [0, 0, 1, 1], [0, 0, 1, 1], "edge")
-        merge = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
-        phases = []
-        for down in (0, 1):
-            for right in (0, 1):
-                kernel = np.einsum("oikl,yk,xl->oiyx", weight, merge[down], merge[right])
-                seen = op.slice(x, [down, right], [height + down, width + right], [1, 1], [2, 3])
-                phases.append(
-                    op.convolution(seen, op.constant(kernel), [1, 1], [0, 0], [0, 0], [1, 1])
-                )
-        y = op.concat(phases, 1)
-        y = op.depth_to_space(y, "blocks_first", 2)
-        return op.add(y, self._constant(f"{name}.conv2d.bias", (1, -1, 1, 1)))
+        return op.convolution_backprop_data(x, op.constant(kernel), [2, 2], None, [3, 3], [3, 3])

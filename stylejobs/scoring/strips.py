@@ -47,7 +47,7 @@ class _Strips:
         x = self._norm(self._conv(pictures, net.conv1), net.in1).relu_()
         x = self._norm(self._conv(x, net.conv2), net.in2).relu_()
         x = self._norm(self._conv(x, net.conv3), net.in3).relu_()
-        for n in range(1, net.BLOCKS + 1):
+        for n in range(1, net.blocks + 1):
             block: ResidualBlock = getattr(net, f"res{n}")
             y = self._norm(self._conv(x, block.conv1), block.in1).relu_()
             y = self._norm(self._conv(y, block.conv2), block.in2)

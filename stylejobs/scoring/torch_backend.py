@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stylejobs.scoring import cache
 from stylejobs.scoring.gpus import own_gpu
 from stylejobs.scoring.lanes import CpuLane, CudaLane, Lane, Paint, is_out_of_memory, warn_once
-from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.network import TransformerNet, network_of
 from stylejobs.scoring.plan import Lanes, Plan, plan_for
 from stylejobs.scoring.scorer import Scores
 from stylejobs.scoring.strips import paint_in_strips
@@ -51,8 +51,7 @@ class TorchScorer:
         self._device = torch.device(f"cuda:{own_gpu()}" if device == "cuda" else device)
         dtype = torch.float16 if cuda else torch.float32
         self._size = height, width
-        net = TransformerNet(weights.width).eval().requires_grad_(False)
-        net.load_state_dict({k: torch.from_numpy(v) for k, v in weights.tensors.items()})
+        net = network_of(weights.tensors).requires_grad_(False)
         self._net = net.to(self._device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         name = torch.cuda.get_device_name(self._device) if cuda else "CPU"
         self.device = f"{name} (torch {str(dtype).removeprefix('torch.')})"

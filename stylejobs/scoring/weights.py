@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ CONVOLUTIONS = "convolutions.safetensors"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".model")
 MAX_BYTES = 64 * 2**20
 
-_BLOCKS = 5
+PUBLISHED_BLOCKS = 5
 # Statistics that old versions of torch stored and that instance normalisation never used.
 _LEGACY = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -52,7 +52,11 @@ class StyleWeights:
 
     @property
     def width(self) -> int:
-        return len(self.tensors["conv1.conv2d.bias"])
+        return width_of(self.tensors)
+
+    @property
+    def blocks(self) -> int:
+        return blocks_of(self.tensors)
 
 
 def shipped_styles(network: Network = "lean") -> dict[str, Path]:
@@ -157,8 +161,18 @@ def _unpickle(path: Path, content: bytes) -> dict[str, np.ndarray]:
         raise UnusableStyle(f"{path.name} is no readable checkpoint ({reason}).") from None
 
 
-def expected_shapes(width: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a TransformerNet of ``width``."""
+def width_of(weights: Mapping[str, Sized]) -> int:
+    """Channels of the network's first layer."""
+    return len(weights["conv1.conv2d.bias"])
+
+
+def blocks_of(names: Iterable[str]) -> int:
+    """How many residual blocks the network has whose tensors have these names."""
+    return sum(name.startswith("res") and name.endswith(".in1.bias") for name in names)
+
+
+def expected_shapes(width: int, blocks: int = PUBLISHED_BLOCKS) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a TransformerNet."""
     w = width
     convolutions = {
         "conv1": (w, 3, 9, 9),
@@ -169,7 +183,7 @@ def expected_shapes(width: int) -> dict[str, tuple[int, ...]]:
         "deconv3": (3, w, 9, 9),
     }
     norms = {"in1": w, "in2": 2 * w, "in3": 4 * w, "in4": 2 * w, "in5": w}
-    for n in range(1, _BLOCKS + 1):
+    for n in range(1, blocks + 1):
         for half in (1, 2):
             convolutions[f"res{n}.conv{half}"] = (4 * w, 4 * w, 3, 3)
             norms[f"res{n}.in{half}"] = 4 * w
@@ -186,7 +200,9 @@ def _check(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     import numpy as np
 
     first = tensors.get("conv1.conv2d.bias")
-    expected = expected_shapes(len(first)) if first is not None and first.ndim == 1 else None
+    expected = None
+    if first is not None and first.ndim == 1:
+        expected = expected_shapes(len(first), blocks_of(tensors))
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if expected is None or found != expected:
         raise UnusableStyle(f"{path.name} does not hold the weights of a TransformerNet.")

@@ -13,8 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from stylejobs.sample import SAMPLE
-from stylejobs.scoring.weights import Network
+from stylejobs.scoring.weights import Network, blocks_of, width_of
 from stylejobs.training.evaluate import FRAMES_TO_MEASURE, evaluate, torch_painter
+from stylejobs.training.grow import deepened, widened
 from stylejobs.training.new_style import shipped_weights
 from stylejobs.training.perceptual import VGG16Features
 from stylejobs.training.photos import film_frames, load_photos
@@ -22,7 +23,6 @@ from stylejobs.training.pictures import fitted, load_painting
 from stylejobs.training.settings import TrainingSettings
 from stylejobs.training.style_files import save_family
 from stylejobs.training.train import SAVE_EVERY, Progress, Training
-from stylejobs.training.widen import widened
 
 _CARDS = Path(__file__).with_name("paintings.json")
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument(
         "--start",
         choices=["lean", "full"],
-        help="shipped network to begin with; it is widened where --width is twice its own",
+        help="shipped network to begin with; it grows to twice its --width and more --blocks",
     )
     parser.add_argument(
         "--held-out", type=Path, metavar="FOLDER", help="photos to measure the styles on, at last"
@@ -63,7 +63,7 @@ def main() -> None:
         vgg,
         args.out / "checkpoint",
         settings,
-        _start(args.start, settings.width),
+        _start(args.start, settings, parser),
         device=args.device,
     )
 
@@ -108,12 +108,22 @@ def measured(
     return scores
 
 
-def _start(network: Network | None, width: int) -> Mapping[str, Mapping[str, Tensor]] | None:
+def _start(
+    network: Network | None, settings: TrainingSettings, parser: argparse.ArgumentParser
+) -> Mapping[str, Mapping[str, Tensor]] | None:
     if network is None:
         return None
     family = shipped_weights(network)
-    (own, *_) = (len(weights["conv1.conv2d.bias"]) for weights in family.values())
-    return widened(family) if width == 2 * own else family
+    (one, *_) = family.values()
+    width, blocks = width_of(one), blocks_of(one)
+    if (settings.width, settings.blocks) == (width, blocks):
+        return family
+    if settings.width != 2 * width or settings.blocks < blocks:
+        parser.error(
+            f"the {network} network has width {width} and {blocks} blocks: go on with it as it is,"
+            " or with twice the width and no fewer blocks"
+        )
+    return deepened(widened(family), settings.blocks)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.weights import PUBLISHED_BLOCKS
 from stylejobs.training.folded import BlockedConv, FoldedUpsampleConv
 
 # A fresh network answers with numbers around 0, and each step of Adam changes a weight by as much,
@@ -50,14 +51,14 @@ class ConditionalNet(nn.Module):
 
     Args:
         styles: their names; a picture's style is given by its place among them.
-        width: see `TransformerNet`.
+        width, blocks: see `TransformerNet`.
     """
 
-    def __init__(self, styles: Sequence[str], width: int) -> None:
+    def __init__(self, styles: Sequence[str], width: int, blocks: int = PUBLISHED_BLOCKS) -> None:
         super().__init__()
         self.styles = list(styles)
         self.width = width
-        self.net = TransformerNet(width)
+        self.net = TransformerNet(width, blocks)
         self.net.deconv1 = FoldedUpsampleConv(width * 4, width * 2, 3)
         self.net.deconv2 = FoldedUpsampleConv(width * 2, width, 3)
         self.net.deconv3 = BlockedConv(width, 3, 9)
@@ -97,8 +98,13 @@ class ConditionalNet(nn.Module):
         Args:
             weights: of one network a style; a style that is not among them begins as the mean of
                 those that are.
+
+        Raises:
+            ValueError: they are of a network with more or fewer layers.
         """
         every = list(weights.values())
+        if every[0].keys() != dict(self.net.named_parameters()).keys():
+            raise ValueError("The weights to start from are of a network with other layers.")
         norms = {id(parameter) for parameter in self.norm_parameters()}
         with torch.no_grad():
             for name, value in self.net.named_parameters():

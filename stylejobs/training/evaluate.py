@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stylejobs.scoring.controls import Controls, finishing
-from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.network import network_of
 from stylejobs.scoring.steady import FramePlan
 from stylejobs.scoring.weights import StyleWeights
 from stylejobs.training.perceptual import (
@@ -155,8 +155,7 @@ def _losses(
 
 def torch_painter(weights: Mapping[str, Tensor]) -> Paint:
     """Paints frames with weights that are in no file yet, those of a plain `TransformerNet`."""
-    net = TransformerNet(len(weights["conv1.conv2d.bias"]))
-    net.load_state_dict(dict(weights))
+    net = network_of(weights)
 
     @torch.no_grad()
     def paint(frames: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylejobs.scoring.network import TransformerNet
-from stylejobs.scoring.weights import Network, load_weights, shipped_styles
+from stylejobs.scoring.network import network_of
+from stylejobs.scoring.weights import Network, blocks_of, load_weights, shipped_styles, width_of
 from stylejobs.training.errors import NothingToStartFrom
 from stylejobs.training.perceptual import VGG16Features, gram_matrix, style_losses
 from stylejobs.training.photos import photo_crops, to_tensor
@@ -32,7 +32,7 @@ class NewStyle:
         weights: of a plain `TransformerNet`, fp32.
         began_as: the shipped style that it was trained from.
         progress: the losses of its training.
-        settings: with the width of the network that it was trained on.
+        settings: with the width and blocks of the network that it was trained on.
     """
 
     weights: Weights
@@ -67,7 +67,7 @@ def train_new_style(
     shipped = shipped_weights(network)
     began_as = _nearest(shipped, painting, photos, vgg.to(device), settings, device)
     start = shipped[began_as]
-    settings = replace(settings, width=len(start["conv1.conv2d.bias"]))
+    settings = replace(settings, width=width_of(start), blocks=blocks_of(start))
     training = Training(
         {"new": painting},
         photos,
@@ -116,8 +116,7 @@ def _nearest(
     grams = [gram_matrix(features) for features in vgg(wanted)]
 
     def loss(style: str) -> float:
-        net = TransformerNet(len(styles[style]["conv1.conv2d.bias"])).to(device)
-        net.load_state_dict(dict(styles[style]))
+        net = network_of(styles[style]).to(device)
         return float(style_losses(vgg(net(batch).clamp(0, 255)), grams).sum())
 
     return min(styles, key=loss)

@@ -11,6 +11,7 @@ class TrainingSettings:
 
     Attributes:
         width: channels of the network's first layer (32 as published, 16 for CPUs).
+        blocks: residual blocks (5 as published, 4 for CPUs).
         batch: crops an iteration.
         crop: side of the square training crops, pixels.
         painting_side: the painting's shorter side, pixels; it sets the size of the strokes.
@@ -32,6 +33,7 @@ class TrainingSettings:
     """
 
     width: int = 16
+    blocks: int = 4
     iterations: int = 3000
     batch: int = 1
     crop: int = 192

@@ -105,7 +105,7 @@ class Training:
         self._on_save = on_save
         self._vgg = vgg.to(device)
         self._photos = photos
-        self.net = ConditionalNet(list(paintings), settings.width)
+        self.net = ConditionalNet(list(paintings), settings.width, settings.blocks)
         if start:
             self.net.start_from(start)
         self.net.to(device)

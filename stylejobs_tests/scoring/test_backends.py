@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from stylejobs.scoring.backends import create_scorer
-from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.network import network_of
 from stylejobs.scoring.openvino_backend import OpenVINOScorer
 from stylejobs.scoring.scorer import Scorer
 from stylejobs.scoring.torch_backend import TorchScorer
 from stylejobs.scoring.weights import StyleWeights, load_weights
+from stylejobs_tests.conftest import random_weights
 
 # Multiples of 4, other even sizes, odd ones, and a picture smaller than the padding.
 SIZES = [(96, 160), (94, 158), (97, 161), (64, 65), (5, 3)]
@@ -29,8 +31,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def reference(weights: StyleWeights, frame: np.ndarray) -> np.ndarray:
     """The plain torch network; borders repeated to a size that it can halve twice."""
-    net = TransformerNet(weights.width)
-    net.load_state_dict({name: torch.from_numpy(v) for name, v in weights.tensors.items()})
+    net = network_of(weights.tensors)
     height, width = frame.shape[:2]
     rows, columns = (max(side + -side % 4, 16) - side for side in (height, width))
     padded = np.pad(frame, ((0, rows), (0, columns), (0, 0)), "edge")
@@ -66,6 +67,18 @@ def test_the_torch_backend_equals_torch(height: int, width: int, weights: StyleW
     assert painted.shape == frame.shape
     assert painted.dtype == np.uint8
     assert np.abs(painted - reference(weights, frame)).max() <= 1
+
+
+@pytest.mark.parametrize("scorer", [OpenVINOScorer, TorchScorer])
+def test_a_network_of_fewer_blocks_is_painted_with(
+    scorer: type[OpenVINOScorer] | type[TorchScorer], tmp_path: Path
+) -> None:
+    file = tmp_path / "shallow.safetensors"
+    save_file(random_weights(blocks=2), file)
+    shallow, frame = load_weights(file), picture(96, 160)
+    assert shallow.blocks == 2
+    painted = painted_by(scorer(shallow, 96, 160), frame).astype(int)
+    assert np.abs(painted - reference(shallow, frame)).mean() < 1
 
 
 def test_the_painting_is_a_picture_not_a_flat_colour(weights: StyleWeights) -> None:

@@ -59,13 +59,23 @@ def test_a_family_is_trained_and_measured_and_a_wide_one_begins_with_it(
     assert json.loads(style.about["training"])["iterations"] == 2
     assert json.loads(style.about["scores"])["style_loss"] > 0
 
-    train("full", "--width", 8, "--start", "lean", "--norm-learning-rate", 1e-9)
+    larger = ("--width", 8, "--blocks", 5)
+    train("full", *larger, "--start", "lean", "--norm-learning-rate", 1e-9)
     wide = load_weights(shipped_styles("full")["stripes"])
-    assert wide.width == 8
+    assert (wide.width, wide.blocks) == (8, 5)
     for name in ("in1.weight", "res3.in2.bias"):
         halves = np.split(wide.tensors[name], 2)
         for half in halves:
             np.testing.assert_allclose(half, style.tensors[name], atol=1e-3)
+
+
+def test_a_network_is_not_gone_on_with_in_another_shape(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train("lean", "--width", 4)
+    with pytest.raises(SystemExit):
+        train("lean", "--width", 4, "--blocks", 2, "--start", "lean")
+    assert "the lean network has width 4 and 4 blocks" in capsys.readouterr().err
 
 
 def test_help_says_what_every_setting_is_called(

@@ -50,6 +50,12 @@ def test_each_picture_of_a_batch_is_painted_in_its_own_style() -> None:
         torch.testing.assert_close(plain(pictures[n : n + 1])[0], together[n], rtol=1e-4, atol=1e-2)
 
 
+def test_a_network_of_other_layers_is_no_start() -> None:
+    net = ConditionalNet(["a"], 4, blocks=2)
+    with pytest.raises(ValueError, match="other layers"):
+        net.start_from({"a": TransformerNet(4, blocks=3).state_dict()})
+
+
 def test_styles_share_all_but_their_normalisation() -> None:
     net = ConditionalNet(["a", "b"], 4)
     for parameter in net.norm_parameters():
@@ -99,7 +105,7 @@ def test_a_training_for_another_painting_begins_anew(
 
 
 def test_fine_tuning_leaves_the_convolutions_as_they_are(make) -> None:  # type: ignore[no-untyped-def]
-    start = {"stripes": TransformerNet(4).state_dict()}
+    start = {"stripes": TransformerNet(4, TINY.blocks).state_dict()}
     training = make(replace(TINY, iterations=2), start=start, only_norms=True)
     training.run()
     trained = training.weights()["stripes"]

@@ -1,4 +1,4 @@
-"""A network of twice the width that paints alike: where the training of a wide one begins."""
+"""Larger networks that paint alike: where the training of a large one begins."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+
+from stylejobs.scoring.weights import blocks_of
 
 _NOISE = 0.02  # of the weights' spread: without any, the two halves would learn the same
 _FIRST, _LAST = "conv1.conv2d.", "deconv3.conv2d."
@@ -46,3 +48,25 @@ def _doubled(name: str, value: Tensor, noise: torch.Generator) -> Tensor:
             value = torch.cat([value, value], 1) / 2
         value = value + _NOISE * value.std() * torch.randn(value.shape, generator=noise)
     return value
+
+
+def deepened(
+    family: Mapping[str, Mapping[str, Tensor]], blocks: int
+) -> dict[str, dict[str, Tensor]]:
+    """Add residual blocks that change nothing yet: the scale of their last normalisation is 0.
+
+    Args:
+        family: weights of networks with at least one block and at most ``blocks``.
+    """
+    return {style: _deepened(weights, blocks) for style, weights in family.items()}
+
+
+def _deepened(weights: Mapping[str, Tensor], blocks: int) -> dict[str, Tensor]:
+    deep, own = dict(weights), blocks_of(weights)
+    for n in range(own + 1, blocks + 1):
+        for name, value in weights.items():
+            block, _, part = name.partition(".")
+            if block == f"res{own}":
+                is_silent = part.startswith("in2.")
+                deep[f"res{n}.{part}"] = torch.zeros_like(value) if is_silent else value.clone()
+    return deep
