@@ -44,7 +44,7 @@ class OpenVINOScorer:
         self._request = compiled.create_infer_request()
 
     def __call__(self, pictures: np.ndarray) -> Scores:
-        (painted,) = self._request.infer([pictures]).values()
+        (painted,) = self._request.infer([pictures], share_inputs=True, share_outputs=True).values()
         # The request writes its next result over this one.
         return Scores(painted.copy())
 
