@@ -98,8 +98,7 @@ def build_graph(tensors: Mapping[str, np.ndarray], height: int, width: int) -> o
     frame = op.parameter([1, height, width, 3], np.uint8, name="frame")
     # Padded while it is bytes in the frame's order, it is never laid out by colours.
     x = op.pad(frame, [0, 0, 0, 0], [0, _missing(height), _missing(width), 0], "edge")
-    pad = layers.padding("conv1")
-    x = op.pad(x, [0, pad, pad, 0], [0, pad, pad, 0], "reflect")
+    x = layers.mirrored(x, "conv1", axes=(1, 2))
     x = op.transpose(op.convert(x, "f32"), [0, 3, 1, 2])
     x = op.relu(layers.norm(layers.conv_unpadded(x, "conv1"), "in1"))
     x = op.relu(layers.norm(layers.conv(x, "conv2", stride=2), "in2"))
@@ -141,14 +140,17 @@ class _Layers:
         return op.constant(np.ascontiguousarray(tensor.reshape(shape or tensor.shape)))
 
     def conv(self, x: openvino.Node, name: str, stride: int = 1) -> openvino.Node:
+        return self.conv_unpadded(self.mirrored(x, name), name, stride)
+
+    def mirrored(
+        self, x: openvino.Node, name: str, axes: tuple[int, int] = (2, 3)
+    ) -> openvino.Node:
+        """``x`` with as much of itself around it, along ``axes``, as the layer's kernel needs."""
         from openvino import opset13 as op
 
-        pad = self.padding(name)
-        x = op.pad(x, [0, 0, pad, pad], [0, 0, pad, pad], "reflect")
-        return self.conv_unpadded(x, name, stride)
-
-    def padding(self, name: str) -> int:
-        return int(self._tensors[f"{name}.conv2d.weight"].shape[2]) // 2
+        pad = self._tensors[f"{name}.conv2d.weight"].shape[2] // 2
+        pads = [pad if axis in axes else 0 for axis in range(4)]
+        return op.pad(x, pads, pads, "reflect")
 
     def conv_unpadded(self, x: openvino.Node, name: str, stride: int = 1) -> openvino.Node:
         from openvino import opset13 as op
@@ -173,8 +175,7 @@ class _Layers:
                 kernel[down, right, :, :, down : down + size, right : right + size] = weight
         kernel = kernel.reshape(-1, inputs, size + 1, size + 1)
         bias = np.tile(self._tensors[f"{name}.conv2d.bias"], 4).reshape(1, -1, 1, 1)
-        pad = self.padding(name)
-        x = op.pad(x, [0, 0, pad, pad], [0, 0, pad, pad], "reflect")
+        x = self.mirrored(x, name)
         x = op.convolution(x, op.constant(kernel), [2, 2], [0, 0], [0, 0], [1, 1])
         return op.add(x, op.constant(bias))
 

@@ -53,6 +53,7 @@ def main() -> None:
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
     args = parser.parse_args()
     settings = TrainingSettings(**{f.name: getattr(args, f.name) for f in fields(TrainingSettings)})
+    start = _start(args.start, settings, parser)
     cards: dict[str, dict[str, str]] = json.loads(_CARDS.read_text())
     args.out.mkdir(parents=True, exist_ok=True)
     paintings = {name: load_painting(args.paintings / f"{name}.jpg") for name in cards}
@@ -63,7 +64,7 @@ def main() -> None:
         vgg,
         args.out / "checkpoint",
         settings,
-        _start(args.start, settings, parser),
+        start,
         device=args.device,
     )
 

@@ -57,7 +57,6 @@ class ConditionalNet(nn.Module):
     def __init__(self, styles: Sequence[str], width: int, blocks: int = PUBLISHED_BLOCKS) -> None:
         super().__init__()
         self.styles = list(styles)
-        self.width = width
         self.net = TransformerNet(width, blocks)
         self.net.deconv1 = FoldedUpsampleConv(width * 4, width * 2, 3)
         self.net.deconv2 = FoldedUpsampleConv(width * 2, width, 3)

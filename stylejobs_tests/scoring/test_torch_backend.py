@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from stylejobs.scoring import lanes
-from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.network import network_of
 from stylejobs.scoring.plan import Plan, plan_for
 from stylejobs.scoring.strips import paint_in_strips
 from stylejobs.scoring.torch_backend import TorchScorer
@@ -67,8 +67,7 @@ def test_threads_share_one_scorer(weights: StyleWeights) -> None:
 def test_strips_leave_no_seam(
     height: int, width: int, strip_pixels: int, weights: StyleWeights
 ) -> None:
-    net = TransformerNet(weights.width).eval()
-    net.load_state_dict({k: torch.from_numpy(v) for k, v in weights.tensors.items()})
+    net = network_of(weights.tensors)
     sides = (max(side + -side % 4, 16) for side in (height, width))
     pictures = torch.from_numpy(noise(2, *sides)).permute(0, 3, 1, 2)
     with torch.inference_mode():

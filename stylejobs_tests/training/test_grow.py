@@ -13,8 +13,7 @@ def test_a_widened_network_paints_nearly_alike_and_can_learn_more() -> None:
         if ".conv2d." not in name:
             torch.nn.init.normal_(parameter, 1.0)
     (weights,) = widened({"style": narrow.state_dict()}).values()
-    wide = TransformerNet(8)
-    wide.load_state_dict(weights)
+    wide = network_of(weights)
     picture = torch.rand(1, 3, 32, 48) * 255
     with torch.no_grad():
         before, after = narrow(picture), wide(picture)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylejobs.scoring.network import TransformerNet
+from stylejobs.scoring.network import TransformerNet, network_of
 from stylejobs.training.conditional import ConditionalNet
 from stylejobs.training.perceptual import VGG16Features
 from stylejobs.training.settings import TrainingSettings
@@ -45,8 +45,7 @@ def test_each_picture_of_a_batch_is_painted_in_its_own_style() -> None:
     pictures = torch.rand(2, 3, 32, 48) * 255
     together = net(pictures, torch.tensor([1, 0]))
     for n, style in enumerate(["b", "a"]):
-        plain = TransformerNet(4)
-        plain.load_state_dict(net.weights_of(style))
+        plain = network_of(net.weights_of(style))
         torch.testing.assert_close(plain(pictures[n : n + 1])[0], together[n], rtol=1e-4, atol=1e-2)
 
 
