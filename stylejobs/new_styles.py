@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from stylejobs.sample import SAMPLE
-from stylejobs.scoring.weights import shipped_styles
+from stylejobs.scoring.weights import shipped_styles, style_digest
 from stylejobs.storage.clips import PLAIN, REJECTED, STYLES, WORK, version_of
 from stylejobs.storage.store import StoredObject
 from stylejobs.studio import MissingInput, Studio
@@ -274,16 +274,18 @@ def content_photos(studio: Studio) -> list[np.ndarray]:
     return photos or film_frames(SAMPLE, _FRAMES_TO_LEARN)
 
 
-def shipped_names(studio: Studio) -> list[str]:
-    return list(shipped_styles(studio.settings.network))
+def shipped_versions(studio: Studio) -> dict[str, str]:
+    """The version of each shipped style's weights."""
+    styles = shipped_styles(studio.settings.network)
+    return {name: style_digest(file) for name, file in styles.items()}
 
 
-def shipped_cards(studio: Studio) -> dict[str, Mapping[str, str]]:
-    """What is known of each shipped style: title, artist, year, scores."""
+def shipped_cards(studio: Studio, names: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    """What the files of shipped styles say: title, artist, year, training, scores."""
     from stylejobs.scoring.weights import load_weights
 
     styles = shipped_styles(studio.settings.network)
-    return {name: load_weights(file).about for name, file in styles.items()}
+    return {name: load_weights(styles[name]).about for name in names}
 
 
 def _device(studio: Studio) -> str:

@@ -99,7 +99,7 @@ def style(
             "began_as": made.new.began_as,
             "iterations": made.new.progress.step,
             "seconds": round(time.monotonic() - started, 1),
-            **_figures(made.scores.facts()),
+            **made.scores.facts(),
             "losses": _losses(made.new.progress),
             "preview": _picture(made.sheet),
         },
@@ -118,7 +118,7 @@ def style_scores(context: AssetExecutionContext, studio: StudioResource) -> Mate
     rules = studio.get()
     with explained(rules):
         scores, sheet = new_styles.measure_style(rules, context.partition_key)
-    return MaterializeResult(metadata={**_figures(scores.facts()), "preview": _picture(sheet)})
+    return MaterializeResult(metadata={**scores.facts(), "preview": _picture(sheet)})
 
 
 def _shown(
@@ -154,11 +154,6 @@ def _shown(
             )
 
     return show
-
-
-def _figures(facts: dict[str, float]) -> dict[str, float]:
-    """What could be measured; the UI plots it over the styles."""
-    return {name: round(value, 4) for name, value in facts.items() if value == value}
 
 
 def _losses(progress: "Progress") -> MetadataValue:

@@ -1,11 +1,13 @@
 """Paintings in the store's ``styles/``: each new or changed one is trained."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 
 from dagster import (
     AssetMaterialization,
     AssetObservation,
     DefaultSensorStatus,
+    MetadataValue,
     RunRequest,
     SensorEvaluationContext,
     SensorResult,
@@ -18,7 +20,6 @@ from stylejobs.jobs import train_a_style
 from stylejobs.new_styles import Painting
 from stylejobs.partitions import styles
 from stylejobs.resources import StudioResource
-from stylejobs.studio import Studio
 from stylejobs.training.errors import UnusablePicture
 
 
@@ -27,12 +28,12 @@ class PaintingsCursor(BaseModel):
     Attributes:
         seen: style to version of the painting that was trained or refused last.
         growing: the same of those that may not be whole yet.
-        shipped: the shipped styles that Dagster knows of.
+        cards: shipped style to version of the weights that Dagster was told of last.
     """
 
     seen: dict[str, str] = Field(default_factory=dict)
     growing: dict[str, str] = Field(default_factory=dict)
-    shipped: list[str] = Field(default_factory=list)
+    cards: dict[str, str] = Field(default_factory=dict)
 
 
 @sensor(
@@ -45,13 +46,14 @@ class PaintingsCursor(BaseModel):
 def painting_sensor(context: SensorEvaluationContext, studio: StudioResource) -> SensorResult:
     rules = studio.get()
     last = PaintingsCursor.model_validate_json(context.cursor or "{}")
-    cards = {name: card for name, card in _new_cards(rules, last.shipped)}
+    cards = new_styles.shipped_versions(rules)
+    changed = [name for name, version in cards.items() if last.cards.get(name) != version]
     events: list[AssetMaterialization | AssetObservation] = [
-        AssetMaterialization(assets.style.key, partition=name, metadata=dict(card))
-        for name, card in cards.items()
+        AssetMaterialization(assets.style.key, partition=name, metadata=_on_page(card))
+        for name, card in new_styles.shipped_cards(rules, changed).items()
     ]
-    now = PaintingsCursor(seen=last.seen, shipped=[*last.shipped, *cards])
-    keys, runs = list(cards), []
+    now = PaintingsCursor(seen=last.seen, cards=cards)
+    keys, runs = changed, []
     for painting in new_styles.paintings(rules):
         style, version = painting.style, painting.version
         if last.seen.get(style) == version:
@@ -84,10 +86,9 @@ def _run(painting: Painting) -> RunRequest:
     )
 
 
-def _new_cards(studio: Studio, known: list[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The shipped styles that Dagster does not know of yet, with what their files say of them."""
-    if set(new_styles.shipped_names(studio)) <= set(known):
-        return
-    for name, card in new_styles.shipped_cards(studio).items():
-        if name not in known:
-            yield name, card
+def _on_page(card: Mapping[str, str]) -> dict[str, str | float | MetadataValue]:
+    """What the file of a shipped style says, its scores by themselves, for the UI to plot."""
+    plain = {name: said for name, said in card.items() if name not in ("scores", "training")}
+    scores: dict[str, float] = json.loads(card.get("scores") or "{}")
+    training = MetadataValue.json(json.loads(card.get("training") or "{}"))
+    return {**plain, **scores, "training": training}

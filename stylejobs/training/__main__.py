@@ -105,7 +105,7 @@ def measured(
     for name, weights in tqdm(family.items(), unit=" styles measured"):
         paint = torch_painter(weights)
         found = evaluate(paint, paint, photos, clip, paintings[name], vgg, painting_side)
-        scores[name] = json.dumps({each: round(v, 4) for each, v in found.facts().items()})
+        scores[name] = json.dumps(found.facts())
     return scores
 
 

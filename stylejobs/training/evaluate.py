@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from math import isnan
 
 import numpy as np
 import torch
@@ -63,7 +64,9 @@ class StyleScores:
         return 1 - self.style_loss / self.raw_style_loss
 
     def facts(self) -> dict[str, float]:
-        return {**asdict(self), "style_gained": self.style_gained}
+        """What could be measured, by name, to four places."""
+        every = {**asdict(self), "style_gained": self.style_gained}
+        return {name: round(value, 4) for name, value in every.items() if not isnan(value)}
 
 
 def evaluate(

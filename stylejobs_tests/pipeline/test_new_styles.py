@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,19 @@ def test_content_photos_are_no_paintings(easel: Easel, stripes: bytes) -> None:
 def test_the_shipped_styles_are_shown_with_their_painters(easel: Easel) -> None:
     events = {event.partition: event for event in easel.tick().asset_events or ()}
     assert set(events) == set(shipped_styles())
-    assert all({"title", "artist", "year"} <= set(event.metadata) for event in events.values())
+    shown = {"title", "artist", "year", "training", "style_loss", "sharpness_kept"}
+    assert all(shown <= set(event.metadata) for event in events.values())
     assert not easel.tick().asset_events
+
+
+def test_a_shipped_style_with_new_weights_is_shown_anew(easel: Easel) -> None:
+    easel.tick()
+    known = json.loads(easel.cursor or "")
+    easel.cursor = json.dumps(
+        {**known, "cards": {**known["cards"], "udnie": "of a release before"}}
+    )
+    (event,) = easel.tick().asset_events or ()
+    assert event.partition == "udnie"
 
 
 @pytest.mark.parametrize("name", ["broken.jpg", "a,b.png"])

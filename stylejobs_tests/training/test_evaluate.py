@@ -42,6 +42,7 @@ def test_what_cannot_be_measured_is_no_number(vgg: VGG16Features) -> None:
     scores = evaluate(unchanged, unchanged, [photo(0)], [], None, vgg, SIDE)
     assert isnan(scores.style_loss)
     assert isnan(scores.warping_error)
+    assert set(scores.facts()) == {"content_loss"}
 
 
 def test_flicker_is_told_from_stillness(vgg: VGG16Features) -> None:
