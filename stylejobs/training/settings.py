@@ -15,10 +15,14 @@ class TrainingSettings:
         batch: crops an iteration.
         crop: side of the square training crops, pixels.
         painting_side: the painting's shorter side, pixels; it sets the size of the strokes.
+        shallow_style_weight: how much more the Gram matrix of relu1_2 counts than the others: it
+            holds contrast and crisp edges, and by itself weighs next to nothing.
         deep_style_weight: how much more the Gram matrix of relu4_3 counts than the others: it
             holds the large forms, and by itself weighs next to nothing.
         forms_weight: of the difference in light and dark at an eighth of the size. The losses of
             small crops hardly hold it, and instance normalisation forgets it.
+        crispness_weight: of how much less crisp a crop is painted than the painting is, relatively:
+            where the photo is smooth, the Gram matrices alone leave it so.
         steadiness_weight: of the difference between the painting of a crop and that of the same
             crop moved by a few pixels and with noise, which is what flickers in a video.
         steadiness_share: of the iterations that have this loss, in (0, 1]; it counts for more in
@@ -43,8 +47,10 @@ class TrainingSettings:
     convolution_learning_rate: float = 2e-3
     content_weight: float = 1e5
     style_weight: float = 1.4e10
+    shallow_style_weight: float = 1.0
     deep_style_weight: float = 3.0
     forms_weight: float = 1e4
+    crispness_weight: float = 0.0
     steadiness_weight: float = 5e3
     steadiness_share: float = 0.2
     warm_up: int = 300

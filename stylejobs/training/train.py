@@ -129,6 +129,12 @@ class Training:
         self._average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=decay)
         grams = _grams(self._vgg, paintings, settings.painting_side, device)
         self._style_loss = PooledStyleLoss(grams).to(device)
+        self._crispness = torch.cat(
+            [
+                _crispness(to_tensor(scaled_to(painting, settings.painting_side))[None].to(device))
+                for painting in paintings.values()
+            ]
+        )
         if checkpoint.exists():
             self._load()
 
@@ -207,27 +213,43 @@ class Training:
             features = self._vgg(painted)
             with torch.no_grad():
                 photo_features = self._vgg(photos, CONTENT_TAPS)
-        layers = self._style_loss(features, chosen)
+        shallow, *middle, deep = self._style_loss(features, chosen)
         difference = torch.zeros((), device=self._device)
         for moved in painted_moved:
             still = painted[..., top:, left:].float() / 255
             difference = functional.mse_loss(
                 still, moved[..., : side - top, : side - left].float() / 255
             )
+        blur = (1 - _crispness(painted) / self._crispness[chosen]).clamp(min=0)
+        style_weight = gained * settings.style_weight
         steadiness_weight = settings.steadiness_weight / settings.steadiness_share
         return {
             "content": settings.content_weight * content_loss(features, photo_features),
-            "style": gained * settings.style_weight * layers[:-1].sum(),
-            "deep style": gained * settings.style_weight * settings.deep_style_weight * layers[-1],
+            "style": style_weight * torch.stack(middle).sum(),
+            "shallow style": style_weight * settings.shallow_style_weight * shallow,
+            "deep style": style_weight * settings.deep_style_weight * deep,
             "forms": settings.forms_weight * functional.mse_loss(_forms(painted), _forms(photos)),
+            "crispness": gained * settings.crispness_weight * blur.square().mean(),
             "steadiness": gained * steadiness_weight * difference,
         }
 
 
+def _luma(pictures: Tensor) -> Tensor:
+    """(N, 3, H, W) to (N, 1, H, W)."""
+    weights = torch.tensor(_LUMA, device=pictures.device).view(1, 3, 1, 1)
+    return (pictures.float() * weights).sum(1, keepdim=True)
+
+
+def _crispness(pictures: Tensor) -> Tensor:
+    """Mean length of the gradient of luma, (N,), as `steadiness.sharpness` measures it."""
+    across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=pictures.device) / 8
+    gradient = functional.conv2d(_luma(pictures), torch.stack([across, across.T])[:, None])
+    return torch.linalg.vector_norm(gradient, dim=1).mean((1, 2))
+
+
 def _forms(pictures: Tensor) -> Tensor:
     """Light and dark at an eighth of the size, (N, 1, H/8, W/8), with mean 0 and variance 1."""
-    luma = torch.tensor(_LUMA, device=pictures.device).view(1, 3, 1, 1)
-    small = functional.avg_pool2d((pictures.float() * luma).sum(1, keepdim=True), _FORM)
+    small = functional.avg_pool2d(_luma(pictures), _FORM)
     variance, mean = torch.var_mean(small, (2, 3), keepdim=True)
     return (small - mean) / (variance + _LEAST_CONTRAST**2).sqrt()
 

@@ -71,6 +71,31 @@ def test_training_brings_pictures_nearer_to_the_painting(make) -> None:  # type:
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
+def test_soft_pictures_are_made_as_crisp_as_the_painting(make) -> None:  # type: ignore[no-untyped-def]
+    only_crisp = replace(
+        TINY,
+        style_weight=0.0,
+        content_weight=0.0,
+        forms_weight=0.0,
+        steadiness_weight=0.0,
+        crispness_weight=1e5,
+    )
+    training = make(only_crisp)
+    training.run()
+    losses = training.progress.losses["crispness"]
+    assert losses[0] > 0
+    assert np.mean(losses[-5:]) < 0.1 * np.mean(losses[:5])
+
+
+def test_contrast_and_edges_count_as_much_as_they_are_told_to(make) -> None:  # type: ignore[no-untyped-def]
+    def first_loss(weight: float) -> float:
+        training = make(replace(TINY, iterations=1, shallow_style_weight=weight))
+        training.run()
+        return float(training.progress.losses["shallow style"][0])
+
+    assert first_loss(3.0) == pytest.approx(3 * first_loss(1.0))
+
+
 def test_a_killed_training_goes_on_where_it_was(make, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("stylejobs.training.train.SAVE_EVERY", 4)
 
