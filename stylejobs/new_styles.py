@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stylejobs.training.train import Progress, Training
 
 # Raise this when the code makes another style of the same painting.
-TRAINING_VERSION = "3"
+TRAINING_VERSION = "4"
 PHOTOS = f"{STYLES}/photos"  # what new styles learn to paint, if people want other than the sample
 _MAX_PAINTING_BYTES = 64 * 2**20
 _FRAMES_TO_LEARN = 48
