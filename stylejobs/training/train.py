@@ -127,14 +127,12 @@ class Training:
         window = max(1.0, min(_AVERAGE_OVER, _AVERAGED_SHARE * settings.iterations))
         decay = torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 1 / window)
         self._average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=decay)
-        grams = _grams(self._vgg, paintings, settings.painting_side, device)
-        self._style_loss = PooledStyleLoss(grams).to(device)
-        self._crispness = torch.cat(
-            [
-                _crispness(to_tensor(scaled_to(painting, settings.painting_side))[None].to(device))
-                for painting in paintings.values()
-            ]
-        )
+        wanted = [
+            to_tensor(scaled_to(painting, settings.painting_side))[None].to(device)
+            for painting in paintings.values()
+        ]
+        self._style_loss = PooledStyleLoss(_grams(self._vgg, wanted)).to(device)
+        self._crispness = torch.cat([_crispness(painting) for painting in wanted])
         if checkpoint.exists():
             self._load()
 
@@ -262,13 +260,8 @@ def _precision(device: str) -> torch.dtype:
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
-def _grams(
-    vgg: VGG16Features, paintings: Mapping[str, np.ndarray], side: int, device: str
-) -> list[Tensor]:
-    """The Gram matrices of each tap, (styles, C, C)."""
-    with torch.no_grad():
-        every = [
-            [gram_matrix(f) for f in vgg(to_tensor(scaled_to(painting, side))[None].to(device))]
-            for painting in paintings.values()
-        ]
+@torch.no_grad()
+def _grams(vgg: VGG16Features, paintings: Sequence[Tensor]) -> list[Tensor]:
+    """The Gram matrices of each tap, (styles, C, C), of paintings, (1, 3, H, W)."""
+    every = [[gram_matrix(features) for features in vgg(painting)] for painting in paintings]
     return [torch.cat(tap) for tap in zip(*every, strict=True)]

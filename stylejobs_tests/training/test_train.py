@@ -12,8 +12,10 @@ import torch
 from stylejobs.scoring.network import TransformerNet, network_of
 from stylejobs.training.conditional import ConditionalNet
 from stylejobs.training.perceptual import VGG16Features
+from stylejobs.training.photos import to_tensor
 from stylejobs.training.settings import TrainingSettings
-from stylejobs.training.train import Progress, Training
+from stylejobs.training.steadiness import sharpness
+from stylejobs.training.train import Progress, Training, _crispness
 from stylejobs_tests.training.pictures import painting, photo
 
 TINY = TrainingSettings(
@@ -69,6 +71,12 @@ def test_training_brings_pictures_nearer_to_the_painting(make) -> None:  # type:
     training.run()
     losses = training.progress.losses["style"]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_training_and_the_scores_mean_the_same_by_crisp() -> None:
+    picture = photo(0)
+    crispness = float(_crispness(to_tensor(picture)[None]))
+    assert crispness == pytest.approx(sharpness([picture]), rel=0.05)  # they differ at the borders
 
 
 def test_soft_pictures_are_made_as_crisp_as_the_painting(make) -> None:  # type: ignore[no-untyped-def]
