@@ -53,7 +53,7 @@ def painting_sensor(context: SensorEvaluationContext, studio: StudioResource) ->
         for name, card in new_styles.shipped_cards(rules, changed).items()
     ]
     now = PaintingsCursor(seen=last.seen, cards=cards)
-    keys, runs = changed, []
+    keys, runs = list(changed), []
     for painting in new_styles.paintings(rules):
         style, version = painting.style, painting.version
         if last.seen.get(style) == version:
